@@ -1,0 +1,1 @@
+"""Shared module of the course: sources, tasks, adaptation, experiments, reports, lessons, suite."""

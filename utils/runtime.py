@@ -1,0 +1,261 @@
+"""What the code runs on: folders, device, precision, seeds, hardware and library versions."""
+
+import os
+import platform
+import random
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import torch
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "datasets",
+    "evaluate",
+    "accelerate",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "seaborn",
+    "papermill",
+    "jupyterlab",
+)
+
+
+def project_root() -> Path:
+    """The folder that holds `notebooks/`, `utils/` and `results/`."""
+    return Path(__file__).resolve().parent.parent
+
+
+def _folder(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or project_root() / default)
+
+
+def results_dir() -> Path:
+    """The folder of published results (`COURSE_RESULTS`, else `results/`)."""
+    return _folder("COURSE_RESULTS", "results")
+
+
+def runs_dir() -> Path:
+    """The folder for everything that is run here (`COURSE_RUNS`, else `runs/`), made if missing.
+
+    Raises:
+        CourseError: if it cannot be made or written to.
+    """
+    folder = _folder("COURSE_RUNS", "runs")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"writable")
+            probe.flush()
+    except OSError as error:
+        raise CourseError(
+            f"Cannot write to the folder of runs, {folder} ({error.strerror}). "
+            "Make it writable, free some space, or set COURSE_RUNS to another folder."
+        ) from error
+    return folder
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        CourseError: if the disk is full or the folder is read-only; `path` is then unchanged.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a published file is as readable as any other.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise CourseError(
+            f"Cannot write {path} ({error.strerror}). Nothing was changed. "
+            "Free some space or make the folder writable, then run the command again."
+        ) from error
+
+
+@cache
+def device() -> "torch.device":
+    """The device that models run on: CUDA, then Apple's MPS, then the CPU (`COURSE_DEVICE` wins)."""
+    import torch
+
+    if name := os.environ.get("COURSE_DEVICE"):
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The number format of matrix products: `name` as Accelerate's `mixed_precision` has it."""
+
+    name: str
+    reason: str
+
+
+@cache
+def precision() -> Precision:
+    """Choose the precision of training by measuring matrix products on this device.
+
+    float32 is kept unless half precision is at least 1.3 times as fast: many CPUs accept bfloat16
+    and then run it at half the speed. fp16 (with loss scaling) serves GPUs without bfloat16.
+    """
+    import torch
+
+    where = device()
+    if where.type == "mps":
+        return Precision("no", "float32: mixed precision is not measured on MPS")
+    half = torch.bfloat16
+    if where.type == "cuda" and torch.cuda.get_device_capability(where)[0] < 8:
+        half = torch.float16
+    ratio = _matmul_seconds(torch.float32, where) / _matmul_seconds(half, where)
+    label = "bf16" if half is torch.bfloat16 else "fp16"
+    measured = f"a {label} matrix product runs at {ratio:.1f} × the speed of float32 here"
+    return Precision(label if ratio >= 1.3 else "no", measured)
+
+
+def _matmul_seconds(dtype: "torch.dtype", where: "torch.device", size: int = 768) -> float:
+    """Best of five timings of a (size × size) matrix product, in seconds."""
+    import torch
+
+    a = torch.randn(size, size, device=where).to(dtype)
+    timings = []
+    for _ in range(6):
+        synchronise()
+        start = time.perf_counter()
+        a @ a
+        synchronise()
+        timings.append(time.perf_counter() - start)
+    return min(timings[1:])
+
+
+def synchronise() -> None:
+    """Wait until the GPU has finished; does nothing on a CPU."""
+    import torch
+
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (all devices)."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def reset_peak_memory() -> None:
+    """Start a new measurement of `peak_memory_bytes` (GPUs only)."""
+    import torch
+
+    if device().type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory_bytes() -> int:
+    """Peak memory in bytes: of the GPU since the last reset, on a CPU of the process so far."""
+    import torch
+
+    if device().type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if platform.system() == "Darwin" else peak * 1024)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine, as records and `course doctor` name it."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    gpu: str | None
+    system: str
+
+
+@cache
+def hardware() -> dict[str, Any]:
+    """Facts about this machine as a plain dictionary (see `Hardware`)."""
+    import psutil
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts = Hardware(
+        cpu=_cpu_name(),
+        cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        memory_bytes=int(psutil.virtual_memory().total),
+        gpu=gpu,
+        system=f"{platform.system()} {platform.machine()}",
+    )
+    return asdict(facts)
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that results depend on, and of Python."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+@cache
+def commit() -> tuple[str, bool]:
+    """The commit of the project and whether tracked files differ from it; ("unknown", False) outside git."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", False
