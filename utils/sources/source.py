@@ -1,0 +1,35 @@
+"""Where a model or a data set came from, as records, tables and lessons name it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["mirror", "hub", "embedded"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The origin of something that was loaded.
+
+    Attributes:
+        kind: "mirror" (a folder named in `COURSE_MIRROR`), "hub" or "embedded".
+        id: the Hub id that was asked for.
+        revision: the commit on the Hub, where it is known; else None.
+        fingerprint: 16 hex digits of a SHA-256: over all rows, columns and features of a data set,
+            or over the weights of a model. The same content has the same fingerprint wherever it
+            lies.
+        location: for people: "mirror", "Hub", "embedded (sentiment)"; never a path.
+        licence: licence of the content, in a few words.
+        note: why the places before this one in the order were passed over; "" if there were none.
+    """
+
+    kind: Kind
+    id: str
+    revision: str | None
+    fingerprint: str
+    location: str
+    licence: str
+    note: str = ""
+
+
+class NotHere(Exception):
+    """A place does not hold what was asked for: the next one is tried. The message says why."""
