@@ -1,0 +1,250 @@
+"""Which records may stand in one table, and the experiments (cells) that they form."""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from utils.adaptation import METHODS
+from utils.errors import CourseError
+from utils.experiments import Record, Spec, is_stale
+from utils.report import statistics
+
+
+def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
+    """The records whose spec has these values, for example `method="full", n_train=[16, 64]`.
+
+    A list, tuple or set stands for any of its members. `source` ("mirror", "hub", "embedded") asks
+    for the place that the data came from, which is not part of a spec.
+
+    Raises:
+        CourseError: for a condition on something that a spec does not have.
+    """
+    known = {*Spec.model_fields, "source"}
+    if unknown := sorted(conditions.keys() - known):
+        raise CourseError(
+            f"Records cannot be selected by {', '.join(unknown)}. Use: {', '.join(sorted(known))}."
+        )
+
+    def matches(record: Record, name: str, wanted: Any) -> bool:
+        kind = record.provenance["source"]["kind"]
+        value = kind if name == "source" else getattr(record.spec, name)
+        return value in wanted if isinstance(wanted, list | tuple | set) else value == wanted
+
+    return [
+        record
+        for record in records
+        if all(matches(record, name, wanted) for name, wanted in conditions.items())
+    ]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment with all its seeds: what a cell of a table shows."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.records[0].spec.method
+
+    @property
+    def n_train(self) -> int | None:
+        """Number of labelled examples that were asked for; None for all."""
+        return self.records[0].spec.n_train
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labelled examples that were there to train on."""
+        available = self.records[0].provenance.get("n_train_available", 0)
+        return self.n_train if self.n_train is not None else int(available)
+
+    @cached_property
+    def accuracy(self) -> statistics.Bootstrap:
+        """Mean accuracy with the interval over seeds and test examples."""
+        return statistics.accuracy(self.records)
+
+    @cached_property
+    def mean_and_sd(self) -> tuple[float, float | None]:
+        """Mean and standard deviation over seeds of the accuracy."""
+        return statistics.mean_and_sd([record.metrics["accuracy"] for record in self.records])
+
+    def cost(self, name: str) -> float | None:
+        """Mean over seeds of a cost; None if a record lacks it. Of `peak_memory_bytes` the largest.
+
+        Seconds of different machines are never averaged: None.
+        """
+        values = [record.cost.get(name) for record in self.records]
+        present = [value for value in values if value is not None]
+        if len(present) < len(values):
+            return None
+        if name == "wall_seconds" and len({machine(record) for record in self.records}) > 1:
+            return None
+        if name == "peak_memory_bytes":
+            return max(present)
+        return sum(present) / len(present)
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """Records of one data set and one model that may stand in one table.
+
+    `stale` are the records that were left out because the code of their task or method has changed
+    since; `cells` are sorted by method, then by number of labels.
+    """
+
+    records: list[Record]
+    stale: list[Record] = field(default_factory=list)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The experiments, in the order of `METHODS` and of growing training sets."""
+        groups: dict[tuple[str, int | None], list[Record]] = defaultdict(list)
+        for record in sorted(self.records, key=statistics.seeds_of):
+            groups[record.spec.method, record.spec.n_train].append(record)
+        order = list(METHODS)
+        cells = (Cell(tuple(group)) for group in groups.values())
+        return sorted(cells, key=lambda c: (order.index(c.method), size_key(c.n_train)))
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the methods, in the order of `METHODS`."""
+        return list(dict.fromkeys(cell.method for cell in self.cells))
+
+    @property
+    def sizes(self) -> list[int | None]:
+        """Numbers of training examples, growing; None for all comes last."""
+        return sorted({cell.n_train for cell in self.cells}, key=size_key)
+
+    def cell(self, method: str, n_train: int | None) -> Cell | None:
+        """The experiment with this method and number of examples, or None."""
+        found = [c for c in self.cells if c.method == method and c.n_train == n_train]
+        return found[0] if found else None
+
+    @property
+    def dataset(self) -> str:
+        """Hub id of the data set."""
+        return self.records[0].spec.dataset
+
+    @property
+    def model(self) -> str | None:
+        """Hub id of the pre-trained model, or None if no method uses one."""
+        models = {record.spec.model for record in self.records} - {None}
+        return models.pop() if models else None
+
+
+def comparable(records: Sequence[Record]) -> Comparable:
+    """Check that `records` may stand in one table and leave out the stale ones.
+
+    Only runs that were tested on the reported split count: trials of hyper-parameters are dropped.
+
+    Raises:
+        CourseError: if nothing is left, or if records mix data sets, models, profiles, sources,
+            test examples or other settings that must be equal, or two have the same seed.
+    """
+    reported = [record for record in records if record.spec.split == "test"]
+    current = [record for record in reported if not is_stale(record)]
+    stale = [record for record in reported if is_stale(record)]
+    if not current:
+        left_out = f" ({len(stale)} of an older version were left out)" if stale else ""
+        raise CourseError(f"There are no records to show{left_out}. Run the experiments first.")
+    for what, how, value_of in _MUST_BE_EQUAL:
+        _check_equal(current, what, how, value_of)
+    _check_one_run_per_seed(current)
+    return Comparable(current, stale)
+
+
+def size_key(n_train: int | None) -> float:
+    """Sorts numbers of training examples; None, which means all, comes last."""
+    return float("inf") if n_train is None else n_train
+
+
+def size_label(n_train: int | None) -> str:
+    """A number of training examples for people."""
+    return "all" if n_train is None else f"{n_train:,}"
+
+
+def title(method: str) -> str:
+    """Display name of a method (its own name if the code no longer knows it)."""
+    return METHODS[method].title if method in METHODS else method
+
+
+def machine(record: Record) -> str:
+    """The processor that a run took place on, for people."""
+    hardware = record.provenance.get("hardware", {})
+    if record.provenance.get("device") == "cuda" and hardware.get("gpu"):
+        return str(hardware["gpu"])
+    threads = record.provenance.get("threads", hardware.get("cores", "?"))
+    return f"{hardware.get('cpu', 'unknown CPU')} ({threads} thread{'s' * (threads != 1)})"
+
+
+def is_embedded(record: Record) -> bool:
+    """Whether the data are the embedded stand-in and not the real data set."""
+    return bool(record.provenance["source"]["kind"] == "embedded")
+
+
+def _data(record: Record) -> str:
+    """Data as errors name them. Mirror and Hub are one if their content is the same."""
+    source = record.provenance["source"]
+    origin = source["location"] if is_embedded(record) else "real data"
+    return f"{origin}, content {source['fingerprint']}"
+
+
+def _model_weights(record: Record) -> str | None:
+    source = record.provenance.get("model_source")
+    return source["fingerprint"] if source else None
+
+
+_MUST_BE_EQUAL = (
+    ("tasks", "Select one with select(records, task=…).", lambda r: r.spec.task),
+    ("data sets", "Select one with select(records, dataset=…).", lambda r: r.spec.dataset),
+    ("profiles", "Select one with select(records, profile=…).", lambda r: r.spec.profile),
+    ("sources of data", "Select one with select(records, source=…), or run again.", _data),
+    ("models", "Select one with select(records, model=[None, …]).", lambda r: r.spec.model),
+    ("weights of the model", "Run again with one of them.", _model_weights),
+    (
+        "numbers of test examples",
+        "Select one with select(records, test_limit=…).",
+        lambda r: r.spec.test_limit,
+    ),
+    (
+        "sizes of the validation split",
+        "Select one with select(records, validation_limit=…).",
+        lambda r: r.spec.validation_limit,
+    ),
+    (
+        "maximal lengths of a text",
+        "Select one with select(records, max_length=…).",
+        lambda r: r.spec.max_length,
+    ),
+)
+
+
+def _check_equal(records: list[Record], what: str, how: str, value_of: Any) -> None:
+    needs_model = what in ("models", "weights of the model")
+    relevant = [r for r in records if r.spec.model is not None] if needs_model else records
+    found: Counter[Hashable] = Counter(value_of(record) for record in relevant)
+    if len(found) > 1:
+        listing = "; ".join(f"{value} ({count} records)" for value, count in found.items())
+        raise CourseError(f"These records mix {what}: {listing}. A table shows one of them. {how}")
+
+
+def _check_one_run_per_seed(records: list[Record]) -> None:
+    seen: dict[Hashable, Record] = {}
+    for record in records:
+        run = cell_and_seed(record)
+        if run in seen:
+            raise CourseError(
+                f"The records {seen[run].key} and {record.key} are the same experiment with the "
+                "same seed but different hyper-parameters, so their mean means nothing. "
+                "Look at both with `course show` and select one."
+            )
+        seen[run] = record
+
+
+def cell_and_seed(record: Record) -> Hashable:
+    """What may occur once in a table: data set, model, method, number of examples, seeds."""
+    spec = record.spec
+    return spec.dataset, spec.model, spec.method, spec.n_train, spec.seed, spec.data_seed

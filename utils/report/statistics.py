@@ -1,0 +1,257 @@
+"""Intervals and tests for numbers that come from a few seeds and a few hundred test examples.
+
+Two things move a measured accuracy: which training subset and initialisation the seed drew, and
+which examples happen to be in the test set. All seeds are tested on the same examples, so the
+bootstrap here resamples rows (seeds) and columns (examples) of one table: Efron and Tibshirani
+(1993, *An Introduction to the Bootstrap*), for crossed designs Owen (2007, Annals of Applied
+Statistics 1(2)). Bouthillier et al. (2021, MLSys) show why seeds must be resampled at all, Dror et
+al. (2018, ACL) which tests fit which metric in NLP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from utils.errors import CourseError
+from utils.experiments import Record
+
+N_DRAWS = 10_000
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """A mean and its bootstrap distribution.
+
+    Attributes:
+        value: the mean over all seeds and examples.
+        draws: the same mean in each resampled data set, (n_draws,), sorted.
+        n_seeds, n_examples: the size of the table that was resampled.
+    """
+
+    value: float
+    draws: NDArray[np.float64]
+    n_seeds: int
+    n_examples: int
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % percentile interval."""
+        return float(np.quantile(self.draws, 0.025))
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % percentile interval."""
+        return float(np.quantile(self.draws, 0.975))
+
+    def p_greater(self, null: float = 0.0) -> float:
+        """One-sided p-value against "the mean is at most `null`".
+
+        The share of draws at or below `null`, with one added to both counts so that it is never 0
+        (Davison and Hinkley, 1997, *Bootstrap Methods and their Application*, section 4.2).
+        """
+        at_most = int(np.searchsorted(self.draws, null, side="right"))
+        return (at_most + 1) / (len(self.draws) + 1)
+
+    def p_less(self, null: float = 0.0) -> float:
+        """One-sided p-value against "the mean is at least `null`"; see `p_greater`."""
+        below = int(np.searchsorted(self.draws, null, side="left"))
+        return (len(self.draws) - below + 1) / (len(self.draws) + 1)
+
+    def p_two_sided(self, null: float = 0.0) -> float:
+        """Two-sided p-value against "the mean is `null`": twice the smaller one-sided one."""
+        return min(1.0, 2 * min(self.p_greater(null), self.p_less(null)))
+
+
+def hierarchical_bootstrap(
+    values: ArrayLike,
+    *,
+    resample_seeds: bool = True,
+    resample_examples: bool = True,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> Bootstrap:
+    """Bootstrap the mean of `values`, (n_seeds, n_examples): seeds, then test examples.
+
+    Both are drawn with replacement; the drawn examples are the same for all drawn seeds, as the
+    seeds share one test set. Give correctness (0 or 1) for the interval of an accuracy, or the
+    difference in correctness of two methods for a paired comparison: each drawn seed and example
+    then counts for both methods alike.
+
+    The interval covers the choice of seeds *and* of test examples. Its limits: with k seeds,
+    resampling understates their variance by the factor (k - 1)/k, and with one seed it says nothing
+    about seeds at all and covers test examples only. With `resample_seeds=False` it covers test
+    examples only, given these very runs. Values that are all equal give an interval of width 0.
+
+    Args:
+        values: numbers, one row per seed, one column per test example.
+        resample_seeds: draw seeds anew; else all count once in each draw.
+        resample_examples: draw test examples anew; else all count once in each draw.
+        n_draws: number of resampled data sets.
+        seed: of the draws; the result depends on nothing else.
+
+    Raises:
+        CourseError: if `values` is not a non-empty table.
+    """
+    table = np.asarray(values, dtype=np.float32)
+    if table.ndim != 2 or table.size == 0:
+        raise CourseError(
+            f"The bootstrap needs a table of shape (n_seeds, n_examples), not {table.shape}. "
+            "Put the values of each seed into a row."
+        )
+    n_seeds, n_examples = table.shape
+    if resample_examples:
+        sums = _resampled_sums(table, n_draws, seed)
+    else:
+        sums = np.tile(table.sum(axis=1, dtype=np.float64), (n_draws, 1))
+    if resample_seeds:
+        # Seeds get a stream of their own: as many seeds as examples must not be drawn alike.
+        sums = sums * _counts(n_seeds, n_draws, seed + 1)
+    # Dividing last keeps the sums of whole numbers exact, so that a tie is a tie.
+    draws = np.sort(sums.sum(axis=1) / table.size)
+    return Bootstrap(float(table.mean(dtype=np.float64)), draws, n_seeds, n_examples)
+
+
+def _resampled_sums(table: NDArray[np.float32], n_draws: int, seed: int) -> NDArray[np.float64]:
+    """Sum of each seed's values in each draw of examples, (n_draws, n_seeds)."""
+    counts = _counts(table.shape[1], n_draws, seed)
+    # In float32, sums of products of small integers are exact whatever order BLAS adds them in.
+    chunks = [
+        counts[start : start + _CHUNK].astype(np.float32) @ table.T
+        for start in range(0, n_draws, _CHUNK)
+    ]
+    return np.concatenate(chunks).astype(np.float64)
+
+
+@lru_cache(maxsize=8)
+def _counts(n: int, n_draws: int, seed: int) -> NDArray[np.uint8]:
+    """How often each of `n` things is drawn when `n` are drawn with replacement, (n_draws, n).
+
+    `RandomState` and not a `Generator`: its stream is frozen (NumPy's NEP 19), so a published
+    interval comes out the same under every version of NumPy.
+    """
+    random = np.random.RandomState(seed)
+    counts = np.empty((n_draws, n), dtype=np.uint8)
+    for start in range(0, n_draws, _CHUNK):
+        rows = min(_CHUNK, n_draws - start)
+        drawn = random.randint(n, size=(rows, n), dtype=np.int32)
+        drawn += np.arange(rows, dtype=np.int32)[:, np.newaxis] * n
+        counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * n).reshape(
+            rows, n
+        )
+    counts.flags.writeable = False
+    return counts
+
+
+def correctness(records: Sequence[Record]) -> NDArray[np.bool_]:
+    """Correctness of each test example under each seed, (n_records, n_examples), sorted by seed.
+
+    Raises:
+        CourseError: without records, or if they were not tested on the same examples.
+    """
+    if not records:
+        raise CourseError("There are no records to compute an interval from. Select some first.")
+    _check_same_examples(records)
+    return np.stack([record.correct() for record in sorted(records, key=seeds_of)])
+
+
+def seeds_of(record: Record) -> tuple[int, int]:
+    """What is varied between repetitions: the seed and the seed of the training subset."""
+    return record.spec.seed, record.spec.data_seed
+
+
+def accuracy(records: Sequence[Record], *, resample_seeds: bool = True) -> Bootstrap:
+    """Mean accuracy of `records`, one per seed of the same experiment, with its interval.
+
+    See `hierarchical_bootstrap` for what the interval covers.
+    """
+    return hierarchical_bootstrap(correctness(records), resample_seeds=resample_seeds)
+
+
+def paired_difference(first: Sequence[Record], second: Sequence[Record]) -> Bootstrap:
+    """Accuracy of `first` minus that of `second`, paired by seed and by test example.
+
+    Only seeds that both have are used. The interval covers seeds and test examples; it is narrower
+    than that of two separate accuracies because both methods meet the same hard examples.
+
+    Raises:
+        CourseError: if they share no seed or were not tested on the same examples.
+    """
+    ours, theirs = ({seeds_of(record): record for record in side} for side in (first, second))
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
+        raise CourseError(
+            "A paired comparison needs runs with the same seeds, but these share none: "
+            f"{sorted(ours)} against {sorted(theirs)}. Run both with the same seeds."
+        )
+    _check_same_examples([*first, *second])
+    difference = correctness([ours[s] for s in shared]).astype(np.int8)
+    difference -= correctness([theirs[s] for s in shared])
+    return hierarchical_bootstrap(difference)
+
+
+def unpaired_difference(first: Sequence[Record], second: Sequence[Record]) -> Bootstrap:
+    """Accuracy of `first` minus that of `second`, each resampled by itself.
+
+    For runs that were tested on different examples. The interval covers seeds and test examples of
+    both sides, but not that one test set may be harder than the other.
+    """
+    ours = hierarchical_bootstrap(correctness(first), seed=0)
+    theirs = hierarchical_bootstrap(correctness(second), seed=2)
+    # Sorted draws are paired at random again, or the smallest would always meet the smallest.
+    shuffled = np.random.RandomState(4).permutation(theirs.draws)
+    return Bootstrap(
+        ours.value - theirs.value,
+        np.sort(ours.draws - shuffled),
+        min(ours.n_seeds, theirs.n_seeds),
+        min(ours.n_examples, theirs.n_examples),
+    )
+
+
+def same_examples(first: Record, second: Record) -> bool:
+    """Whether both were tested on the same examples in the same order."""
+    return evaluated_on(first) == evaluated_on(second)
+
+
+def evaluated_on(record: Record) -> tuple[str, str, int | None, int]:
+    """What fixes the test examples: data, split, limit, and version of the task that cuts them."""
+    provenance = record.provenance
+    return (
+        provenance["source"]["fingerprint"],
+        record.spec.split,
+        record.spec.test_limit if record.spec.split == "test" else record.spec.validation_limit,
+        provenance["versions_of"]["task"],
+    )
+
+
+def _check_same_examples(records: Sequence[Record]) -> None:
+    for record in records:
+        if not same_examples(record, records[0]):
+            raise CourseError(
+                f"The records {records[0].key} and {record.key} were tested on different examples, "
+                "so their results cannot be paired. Run both on the same data, split and limit."
+            )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: adjusted p-values in the order given (Holm, 1979, Scand. J. Statist. 6).
+
+    If each adjusted value up to 0.05 is called significant, the chance of any false call among all
+    of them is at most 5 %, however the tests depend on each other.
+    """
+    order = np.argsort(p_values, kind="stable")
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, (len(p_values) - rank) * p_values[index])
+        adjusted[index] = min(1.0, highest)
+    return adjusted
+
+
+def mean_and_sd(values: ArrayLike) -> tuple[float, float | None]:
+    """Mean and standard deviation (ddof = 1) of `values`; of one value the latter is None."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return float(numbers.mean()), float(numbers.std(ddof=1)) if numbers.size > 1 else None
