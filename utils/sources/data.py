@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from utils import profiles
 from utils.errors import CourseError
 from utils.sources import embedded, hub, layout, mirror
-from utils.sources.source import NotHere, Source
+from utils.sources.source import NotHere, Source, check_id
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -20,18 +20,19 @@ def load_dataset(
     config: str | None = None,
     *,
     profile: str = "quick",
-    require: str | Literal["any", "real"] = "any",
+    require: str = "any",
 ) -> "tuple[DatasetDict, Source]":
     """Load a data set: from the mirror, else the Hub at its pinned revision, else embedded.
 
-    Profile `smoke` takes the embedded corpus only; `require="real"` and profile `full` never take
-    it. The data set is read into memory.
+    Profile `smoke` takes the embedded corpus only; `require="real"` (the default is "any") and
+    profile `full` never take it. The data set is read into memory.
 
     Raises:
         CourseError: if no place has it (the message says why for each), if the configuration does
             not exist, or if a place that has it cannot be read.
     """
     profiles.check(profile)
+    check_id(dataset_id)
     if require not in ("any", "real"):
         raise CourseError(f'require={require!r} is unknown: use "any" or "real".')
     real = require == "real" or profile == "full"

@@ -49,6 +49,11 @@ def _embedded() -> Availability:
     corpora = ", ".join(
         f"{corpus.name} for {dataset_id}" for dataset_id, corpus in embedded.REGISTRY.items()
     )
+    lacking = [
+        c.name for c in embedded.REGISTRY.values() if not (embedded.CORPORA / c.name).is_dir()
+    ]
+    if lacking:
+        return Availability("embedded", False, f"missing corpora: {', '.join(lacking)}")
     try:
         models.packaged()
     except (CourseError, NotHere) as error:

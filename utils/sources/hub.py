@@ -37,11 +37,11 @@ def hub_reachable() -> bool:
 
 @cache
 def _probe(address: str) -> bool:
+    from huggingface_hub import get_session
+
     answers: list[bool] = []
 
     def ask() -> None:
-        from huggingface_hub import get_session
-
         try:
             url = f"{address}/api/models?limit=1"
             reply = get_session().get(url, timeout=PROBE_SECONDS, follow_redirects=True)
@@ -79,7 +79,10 @@ def model_folder(model_id: str) -> tuple[Path, str]:
         NotHere: if no revision is pinned, or it is neither cached nor to be had.
     """
     revision = _pinned(model_id)
-    return _snapshot("model", model_id, revision, _MODEL_FILES), revision
+    folder = _snapshot("model", model_id, revision, _MODEL_FILES)
+    if not hub_reachable() and not (folder / _MODEL_FILES[0]).is_file():
+        raise NotHere(f"{_unreachable()} and only a part of the pinned revision is cached")
+    return folder, revision
 
 
 def newest_revision(kind: Literal["datasets", "models"], repo_id: str) -> str:
@@ -117,27 +120,22 @@ def _snapshot(kind: str, repo_id: str, revision: str, patterns: list[str]) -> Pa
     """The files of a repository that match `patterns`: cached ones, else downloaded."""
     from huggingface_hub import snapshot_download
 
-    def fetch(local_files_only: bool) -> Path:
+    reachable = hub_reachable()
+    try:
+        # With a commit and a complete cache, nothing is asked of the network even if reachable.
         folder = snapshot_download(
             repo_id,
             repo_type=kind,
             revision=revision,
             allow_patterns=patterns,
             endpoint=endpoint(),
-            local_files_only=local_files_only,
+            local_files_only=not reachable,
         )
-        return Path(folder)
-
-    try:
-        return fetch(local_files_only=True)
-    except OSError:
-        pass  # not cached, or not completely
-    if not hub_reachable():
-        raise NotHere(f"{_unreachable()} and the pinned revision is not cached")
-    try:
-        return fetch(local_files_only=False)
     except Exception as error:  # anything between here and there
+        if not reachable:
+            raise NotHere(f"{_unreachable()} and the pinned revision is not cached") from error
         raise NotHere(f"the download failed ({_short(error)})") from error
+    return Path(folder)
 
 
 def _unreachable() -> str:

@@ -57,14 +57,15 @@ def choose(folder: Path, dataset_id: str, name: str | None) -> Config:
             f"Expected files ending in {', '.join(SUFFIXES)}. Fetch it again or remove it."
         )
     names = ", ".join(known)
-    if name is not None and name not in known:
+    if name is None:
+        defaults = [one for one in known.values() if one.default or one.name == "default"]
+        candidates = defaults or list(known.values())
+        if len(candidates) > 1:
+            raise CourseError(f"{dataset_id} has several configurations; name one of: {names}.")
+        return candidates[0]
+    if name not in known:
         raise CourseError(f"{dataset_id} has no configuration {name!r}. There is: {names}.")
-    if name is not None:
-        return known[name]
-    defaults = [config for config in known.values() if config.default] or list(known.values())
-    if len(defaults) > 1 and "default" not in known:
-        raise CourseError(f"{dataset_id} has several configurations; name one of: {names}.")
-    return known.get("default", defaults[0]) if len(defaults) > 1 else defaults[0]
+    return known[name]
 
 
 def read(
@@ -195,17 +196,7 @@ def _read_split(
             ) from error
     whole = pa.concat_tables(tables)
     info = DatasetInfo(features=Features.from_arrow_schema(whole.schema))
-    mark = f"{dataset_id}/{split}/{'/'.join(file.name for file in files)}"
-    return Dataset(
-        InMemoryTable(whole), info=info, split=NamedSplit(split), fingerprint=_mark(mark, whole)
-    )
-
-
-def _mark(name: str, table: "pa.Table") -> str:
-    """What `datasets` calls a fingerprint: it names caches of `map`, and is cheap to compute."""
-    import hashlib
-
-    return hashlib.sha256(f"{name}/{table.num_rows}/{table.nbytes}".encode()).hexdigest()[:16]
+    return Dataset(InMemoryTable(whole), info=info, split=NamedSplit(split))
 
 
 def _read_file(file: Path) -> "pa.Table":

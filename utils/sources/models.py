@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utils.errors import CourseError
 from utils.sources import fingerprint, hub, layout, mirror
-from utils.sources.source import Kind, NotHere, Source
+from utils.sources.source import Kind, NotHere, Source, check_id
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS = "model.safetensors"
@@ -33,6 +33,7 @@ def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, So
         CourseError: if no place has the model (the message says why for each), if a folder has no
             `model.safetensors`, or if the weights are not those that they claim to be.
     """
+    check_id(model_id)
     places: dict[str, Callable[[str], tuple[Path, Source]]] = {
         "mirror": _from_mirror,
         "packaged": _from_package,

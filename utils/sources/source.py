@@ -1,7 +1,10 @@
 """Where a model or a data set came from, as records, tables and lessons name it."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+
+from utils.errors import CourseError
 
 Kind = Literal["mirror", "hub", "embedded"]
 
@@ -33,3 +36,16 @@ class Source:
 
 class NotHere(Exception):
     """A place does not hold what was asked for: the next one is tried. The message says why."""
+
+
+def check_id(repo_id: str) -> None:
+    """Refuse what is no id of the Hub.
+
+    Raises:
+        CourseError: unless `repo_id` reads namespace/name.
+    """
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo_id):
+        raise CourseError(
+            f"{repo_id!r} is not an id of the Hub. Expected namespace/name, such as "
+            "stanfordnlp/sst2 (not sst2); a local folder is found through COURSE_MIRROR."
+        )
