@@ -6,11 +6,13 @@ import random
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from utils.errors import CourseError
 
@@ -66,37 +68,48 @@ def runs_dir() -> Path:
     return folder
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at the end, all at once or not at all.
 
     Raises:
         CourseError: if the disk is full or the folder is read-only; `path` is then unchanged.
     """
-    data = content.encode() if isinstance(content, str) else content
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files private; a published file is as readable as any other.
+        # mkstemp makes files private; this one shall be as readable as any other.
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise CourseError(
             f"Cannot write {path} ({error.strerror}). Nothing was changed. "
             "Free some space or make the folder writable, then run the command again."
         ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        CourseError: if the disk is full or the folder is read-only; `path` is then unchanged.
+    """
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @cache
 def device() -> "torch.device":
-    """The device that models run on: CUDA, then Apple's MPS, then the CPU (`COURSE_DEVICE` wins)."""
+    """Where models run: CUDA, else Apple's MPS, else the CPU; `COURSE_DEVICE` overrules."""
     import torch
 
     if name := os.environ.get("COURSE_DEVICE"):
@@ -248,7 +261,7 @@ def library_versions() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str, bool]:
-    """The commit of the project and whether tracked files differ from it; ("unknown", False) outside git."""
+    """The project's commit and whether tracked files differ from it; outside git "unknown"."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(

@@ -1,0 +1,80 @@
+"""The pre-trained encoder and what stands on it: mean pooling and a linear classifier."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 0.0) -> Any:
+    """The encoder at `model_path` in float32; with `pretrained=False` its shape, random weights.
+
+    `dropout` replaces the configuration's own rates. The pooler is left out: sentences are pooled
+    by `mean_pool`.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(model_path)
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    if not pretrained:
+        return AutoModel.from_config(config, add_pooling_layer=False)
+    with _quiet():
+        return AutoModel.from_pretrained(
+            model_path, config=config, dtype=torch.float32, add_pooling_layer=False
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No load report, which would list the pooler that is left out, and no bar for 90 MB."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def mean_pool(hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
+    """Mean over the real tokens: (batch, length, d_model), (batch, length) → (batch, d_model).
+
+    The pooling of Sentence-BERT (Reimers and Gurevych, 2019, EMNLP).
+    """
+    mask = attention_mask.unsqueeze(-1).to(hidden_states.dtype)
+    return (hidden_states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+class TextClassifier(nn.Module):
+    """Encoder → mean pooling → linear layer."""
+
+    def __init__(self, encoder: Any, n_classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder.config.hidden_size, n_classes)
+        nn.init.normal_(self.classifier.weight, std=encoder.config.initializer_range)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) numbers and mask → logits (batch, n_classes)."""
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        return self.classifier(mean_pool(output.last_hidden_state, attention_mask))
+
+
+def forward_flops(config: Any, n_sequences: int, length: int) -> float:
+    r"""Floating-point operations of one forward pass of the encoder's layers.
+
+    With $L$ layers, width $H$, feed-forward width $F$ and sequences of $S$ tokens, a token costs
+    $L(8H^2 + 4HF + 4SH)$; for $F = 4H$ that is $L(24H^2 + 4SH)$ (Kaplan et al., 2020, table 1).
+    Training costs three times as much: forward, and twice that backward.
+    """
+    h, f = config.hidden_size, config.intermediate_size
+    per_token = config.num_hidden_layers * (8 * h * h + 4 * h * f + 4 * length * h)
+    return float(n_sequences * length * per_token)

@@ -1,0 +1,94 @@
+"""Feature extraction: the encoder stays as it is, a linear classifier is trained on its output."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from utils import runtime
+from utils.adaptation.baselines import all_classes, logistic_regression
+from utils.adaptation.batching import by_length, tokenise
+from utils.adaptation.encoder import forward_flops, load_encoder, mean_pool
+from utils.adaptation.method import Outcome, Problem
+
+_BATCH_SIZE = 64
+
+
+def frozen(problem: Problem) -> Outcome:
+    """Mean-pooled last hidden states, standardised, then logistic regression (`C` from `hyper`).
+
+    The cost counts the extraction as measured when it was done, also where the cache saves it now.
+    """
+    features, extraction = extract(problem, problem.train.texts)
+    start = time.perf_counter()
+    classifier = make_pipeline(StandardScaler(), logistic_regression(problem))
+    classifier.fit(features, problem.train.labels)
+    seconds = time.perf_counter() - start
+    linear = classifier[-1]
+    n_weights = linear.coef_.size + linear.intercept_.size
+    cost = {
+        **extraction,
+        "wall_seconds": extraction["wall_seconds"] + seconds,
+        "examples_seen": len(problem.train),
+        "parameters": extraction["parameters"] + n_weights,
+        "trainable_parameters": n_weights,
+    }
+    wanted, _ = extract(problem, problem.evaluation.texts)
+    fitted = classifier.predict_proba(wanted)
+    return Outcome(all_classes(fitted, linear.classes_, problem.n_classes), cost)
+
+
+def extract(problem: Problem, texts: list[str]) -> tuple[NDArray[np.float32], dict[str, float]]:
+    """Features of `texts`, (n_texts, d_model), and what they cost; cached in `problem.cache`."""
+    if problem.model_path is None:
+        raise ValueError("feature extraction needs a model")
+    cached = _cache_file(problem, texts)
+    if cached is not None and cached.exists():
+        features = np.load(cached, allow_pickle=False)
+        return features, json.loads(cached.with_suffix(".json").read_text())
+    features, cost = _extract(problem.model_path, texts, problem.max_length)
+    if cached is not None:
+        runtime.write_atomically(cached.with_suffix(".json"), json.dumps(cost))
+        with runtime.atomic_file(cached) as file:
+            np.save(file, features)
+    return features, cost
+
+
+def _cache_file(problem: Problem, texts: list[str]) -> Path | None:
+    if problem.cache is None:
+        return None
+    digest = hashlib.sha256(f"mean/{problem.model_fingerprint}/{problem.max_length}".encode())
+    for text in texts:
+        digest.update(len(text).to_bytes(4, "little") + text.encode())
+    return problem.cache / "features" / f"{digest.hexdigest()[:24]}.npy"
+
+
+def _extract(
+    model_path: Path, texts: list[str], max_length: int
+) -> tuple[NDArray[np.float32], dict[str, float]]:
+    start = time.perf_counter()
+    device = runtime.device()
+    encoder = load_encoder(model_path).to(device).eval()
+    tokenised = tokenise(texts, model_path, max_length)
+    features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    flops, tokens = 0.0, 0
+    with torch.inference_mode():
+        for indices in by_length(tokenised.lengths(), _BATCH_SIZE):
+            batch = {name: t.to(device) for name, t in tokenised.batch(indices.tolist()).items()}
+            hidden_states = encoder(**batch).last_hidden_state
+            features[indices] = mean_pool(hidden_states, batch["attention_mask"]).cpu().numpy()
+            flops += forward_flops(encoder.config, *batch["input_ids"].shape)
+            tokens += batch["input_ids"].numel()
+    cost = {
+        "wall_seconds": time.perf_counter() - start,
+        "tokens_seen": float(tokens),
+        "flops": flops,
+        "parameters": float(sum(p.numel() for p in encoder.parameters())),
+    }
+    return features, cost

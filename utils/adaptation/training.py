@@ -1,0 +1,176 @@
+"""The one training loop of the course, on Accelerate."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from utils import runtime
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    The learning rate climbs linearly over the share `warmup` of the updates and then falls linearly
+    to zero. `n_evaluations` times, at even distances, the model is validated; the weights that did
+    best are kept.
+    """
+
+    learning_rate: float
+    n_updates: int
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    n_evaluations: int = 5
+
+
+@dataclass
+class Progress:
+    """How far a training is: updates done, seconds spent on them, and a point per evaluation."""
+
+    n_updates: int = 0
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def count_updates(n_train: int, batch_size: int, epochs: float, min_updates: int) -> int:
+    """Updates for `epochs` passes over `n_train` examples, but at least `min_updates`.
+
+    With few examples a few passes are too few updates to learn anything (Mosbach et al., 2021,
+    ICLR), and a comparison would measure just that.
+    """
+    return max(min_updates, math.ceil(epochs * n_train / batch_size))
+
+
+Batch = tuple[dict[str, Tensor], Tensor]
+
+
+def train(
+    model: nn.Module,
+    batches: list[NDArray[np.int64]],
+    make_batch: Callable[[NDArray[np.int64]], Batch],
+    validate: Callable[[nn.Module], float],
+    settings: Settings,
+    checkpoint: Path | None = None,
+) -> Progress:
+    """Train `model` in place with cross-entropy; it ends with the weights that validated best.
+
+    Args:
+        model: maps the inputs of a batch to logits (batch, n_classes).
+        batches: the examples of each update.
+        make_batch: examples → (inputs of the model, labels (batch,)).
+        validate: model → score, the higher the better; called `settings.n_evaluations` times.
+        settings: learning rate, schedule and the like.
+        checkpoint: file for the state after each evaluation; a run that finds it goes on from
+            there, and reaches the weights that it would have reached undisturbed.
+    """
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(
+        mixed_precision=runtime.precision().name, cpu=runtime.device().type == "cpu"
+    )
+    optimizer = _optimizer(model, settings)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _schedule(step, settings.n_updates, settings.warmup)
+    )
+    progress, best = Progress(), _Best()
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    _resume(checkpoint, parts, progress, best)
+    every = max(1, settings.n_updates // settings.n_evaluations)
+    losses: list[Tensor] = []
+    started = time.perf_counter()
+    for update in range(progress.n_updates, settings.n_updates):
+        model.train()
+        inputs, labels = make_batch(batches[update])
+        with accelerator.autocast():
+            logits = model(**inputs)
+        loss = nn.functional.cross_entropy(logits.float(), labels)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())  # read only at an evaluation: reading waits for the GPU
+        if (update + 1) % every == 0 or update + 1 == settings.n_updates:
+            mean_loss = float(torch.stack(losses).mean())
+            progress.seconds += time.perf_counter() - started
+            progress.n_updates = update + 1
+            score = validate(model)
+            best.offer(score, model)
+            progress.curve.append({"step": update + 1, "loss": mean_loss, "validation": score})
+            _save(checkpoint, parts, progress, best)
+            losses.clear()
+            started = time.perf_counter()
+    model.load_state_dict(best.weights)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return progress
+
+
+def _schedule(step: int, n_updates: int, warmup: float) -> float:
+    """Factor of the learning rate at `step`: linear up, then linear down to zero."""
+    climb = warmup * n_updates
+    if step < climb:
+        return (step + 1) / (climb + 1)
+    return max(0.0, (n_updates - step) / max(1.0, n_updates - climb))
+
+
+def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter, 2019, ICLR); biases and layer norms are not decayed."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=settings.learning_rate,
+        fused=runtime.device().type in ("cpu", "cuda"),
+    )
+
+
+@dataclass
+class _Best:
+    """The best score so far and a copy of the weights that reached it (the later on a tie)."""
+
+    score: float = -math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, score: float, model: nn.Module) -> None:
+        if score >= self.score:
+            self.score = score
+            self.weights = {name: t.detach().clone() for name, t in model.state_dict().items()}
+
+
+def _save(checkpoint: Path | None, parts: dict[str, Any], progress: Progress, best: _Best) -> None:
+    if checkpoint is None:
+        return
+    state = {name: part.state_dict() for name, part in parts.items()}
+    state |= {"progress": vars(progress), "best": vars(best), "rng": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda_rng"] = torch.cuda.get_rng_state()
+    with runtime.atomic_file(checkpoint) as file:
+        torch.save(state, file)
+
+
+def _resume(
+    checkpoint: Path | None, parts: dict[str, Any], progress: Progress, best: _Best
+) -> None:
+    if checkpoint is None or not checkpoint.exists():
+        return
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    vars(progress).update(state["progress"])
+    vars(best).update(state["best"])
+    torch.set_rng_state(state["rng"])
+    if "cuda_rng" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda_rng"])

@@ -1,0 +1,183 @@
+"""Grids: which experiments stand behind a lesson and its published tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from utils.adaptation import METHODS, Method, get_method
+from utils.adaptation.method import Hyper
+from utils.errors import CourseError
+from utils.experiments.record import Record
+from utils.experiments.spec import Spec
+from utils.profiles import Profile, check
+from utils.sources import MINILM
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Experiments that belong together, and how their hyper-parameters are chosen.
+
+    At each of the `anchors` (numbers of training examples) every method is tried with each of its
+    candidates, on the validation split, with seed 0. An experiment with n examples then takes the
+    winner of the smallest anchor that is not below n, or of the largest one. Without anchors the
+    methods' defaults are used.
+    """
+
+    name: str
+    cells: list[Spec]
+    anchors: tuple[int, ...] = field(default=())
+
+    def trials(self) -> list[Spec]:
+        """The trials that decide on the hyper-parameters, each one a spec of its own."""
+        wanted: dict[str, Spec] = {}
+        for cell in self.cells:
+            for candidate in METHODS[cell.method].candidates if self.anchors else []:
+                trial = self._trial(cell, candidate)
+                wanted[trial.identity()] = trial
+        return list(wanted.values())
+
+    def resolve(self, trials: list[Record]) -> list[Spec]:
+        """The experiments with the hyper-parameters that did best in `trials`.
+
+        Accuracy decides, macro F1 breaks ties, then the candidate that is listed first.
+        """
+        found = {record.spec.identity(): record.metrics for record in trials}
+
+        def chosen(cell: Spec) -> Spec:
+            candidates = METHODS[cell.method].candidates if self.anchors else []
+            if not candidates:
+                return _with(cell, {})
+
+            def score(candidate: Hyper) -> tuple[float, float]:
+                metrics = found[self._trial(cell, candidate).identity()]
+                return metrics["accuracy"], metrics["f1_macro"]
+
+            return _with(cell, max(candidates, key=score))
+
+        return [chosen(cell) for cell in self.cells]
+
+    def _trial(self, cell: Spec, candidate: Hyper) -> Spec:
+        n = cell.n_train
+        above = [anchor for anchor in self.anchors if n is not None and anchor >= n]
+        anchor = min(above) if above else max(self.anchors)
+        # What only the cell needs must not make its trial another one than its neighbours'.
+        trial = cell.model_copy(
+            update={
+                "n_train": anchor,
+                "seed": 0,
+                "data_seed": 0,
+                "split": "validation",
+                "test_limit": None,
+                "hyper": {},
+            }
+        )
+        return _with(trial, candidate)
+
+
+def _with(cell: Spec, candidate: Hyper) -> Spec:
+    """The cell with complete hyper-parameters: the method's defaults, then the candidate's."""
+    hyper = {**METHODS[cell.method].defaults, **cell.hyper, **candidate}
+    return cell.model_copy(update={"hyper": hyper})
+
+
+def learning_curves(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    n_train: list[int | None] | None = None,
+    seeds: int | None = None,
+    model: str = MINILM,
+) -> Grid:
+    """Accuracy against the number of labels: the grid of lesson 01.
+
+    With all examples (`None` in `n_train`) only frozen features and fine-tuning are run, with at
+    most three seeds and two passes over the data.
+    """
+    size = _LEARNING_CURVES[check(profile)]
+    cells = [
+        _cell(size, dataset, get_method(method), n, seed, model)
+        for n in n_train or size.n_train
+        for dataset in datasets or size.datasets
+        for method in methods or METHODS
+        if n is not None or method in ("frozen", "full")
+        for seed in range(seeds or size.seeds if n is not None else min(seeds or size.seeds, 3))
+    ]
+    return Grid("learning-curves", cells, size.anchors)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How large the grid of learning curves is in one profile."""
+
+    profile: Profile
+    datasets: tuple[str, ...]
+    n_train: tuple[int | None, ...]
+    seeds: int
+    validation_limit: int
+    test_limit: int
+    anchors: tuple[int, ...] = ()
+    training: Hyper = field(default_factory=dict)
+
+
+_SST2, _AG_NEWS = "stanfordnlp/sst2", "fancyzhx/ag_news"
+
+_LEARNING_CURVES: dict[Profile, _Size] = {
+    size.profile: size
+    for size in (
+        _Size(
+            profile="smoke",
+            datasets=(_SST2,),
+            n_train=(16, 64),
+            seeds=1,
+            validation_limit=48,
+            test_limit=100,
+            training={"min_updates": 8, "epochs": 1},
+        ),
+        _Size(
+            profile="quick",
+            datasets=(_SST2,),
+            n_train=(16, 64, 250),
+            seeds=2,
+            validation_limit=100,
+            test_limit=400,
+            training={"min_updates": 40, "epochs": 3},
+        ),
+        _Size(
+            profile="full",
+            datasets=(_SST2, _AG_NEWS),
+            n_train=(16, 64, 250, 500, 2000, None),
+            seeds=5,
+            validation_limit=500,
+            test_limit=2000,
+            anchors=(64, 500),
+        ),
+    )
+}
+
+
+def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, model: str) -> Spec:
+    hyper: Hyper = {}
+    if "min_updates" in method.defaults:
+        hyper = {"epochs": 2} if n is None else size.training
+    return Spec(
+        dataset=dataset,
+        model=model if method.needs_model else None,
+        method=method.name,
+        n_train=n,
+        seed=seed,
+        data_seed=seed,
+        profile=size.profile,
+        validation_limit=size.validation_limit,
+        test_limit=size.test_limit,
+        hyper=hyper,
+    )
+
+
+GRIDS: dict[str, Callable[..., Grid]] = {"learning-curves": learning_curves}
+
+
+def get_grid(name: str) -> Callable[..., Grid]:
+    """The function that makes the grid `name`; raises `CourseError` for an unknown one."""
+    if name not in GRIDS:
+        raise CourseError(f"There is no grid {name!r}. Choose one of: {', '.join(GRIDS)}.")
+    return GRIDS[name]

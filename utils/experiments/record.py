@@ -1,0 +1,75 @@
+"""What came out of one experiment, as it is stored and published."""
+
+import base64
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from utils.adaptation import METHODS
+from utils.experiments.spec import Spec, key_of
+from utils.tasks import text_classification
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    """The result of one `Spec`.
+
+    Attributes:
+        metrics: name → number; shares in 0..1.
+        statistics: what paired tests need of every example, packed (`correct`).
+        cost: wall_seconds, optimiser_steps, examples_seen, tokens_seen, flops, parameters,
+            trainable_parameters, peak_memory_bytes (on a CPU of the process, so far) and the like.
+        provenance: commit and dirty flag, library versions, hardware, source of data and model,
+            versions of task and method, UTC time.
+        curve: points of the training curve (step, loss, validation accuracy).
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    key: str
+    schema_version: Literal[1] = 1
+    spec: Spec
+    metrics: dict[str, float]
+    statistics: dict[str, str]
+    cost: dict[str, float]
+    provenance: dict[str, Any]
+    curve: list[dict[str, float]] = []
+
+    @model_validator(mode="after")
+    def _belongs_to_its_key(self) -> "Record":
+        source, model = self.provenance["source"], self.provenance.get("model_source")
+        expected = key_of(
+            self.spec,
+            source["fingerprint"],
+            model["fingerprint"] if model else None,
+            self.provenance["versions_of"],
+        )
+        if self.key != expected:
+            raise ValueError(f"its key is {self.key}, but its content has the key {expected}")
+        return self
+
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each example of the evaluated split was predicted right, (n_examples,)."""
+        packed = np.frombuffer(base64.b64decode(self.statistics["correct"]), dtype=np.uint8)
+        return np.unpackbits(packed, count=int(self.statistics["n"])).astype(bool)
+
+
+def pack_correct(correct: NDArray[np.bool_]) -> dict[str, str]:
+    """The `statistics` of a record from (n_examples,) booleans: a bit per example, as base64."""
+    packed = base64.b64encode(np.packbits(correct).tobytes()).decode()
+    return {"correct": packed, "n": str(len(correct))}
+
+
+def current_versions(spec: Spec) -> dict[str, int]:
+    """The code's version of the task and the method of `spec`."""
+    return {"task": text_classification.VERSION, "method": METHODS[spec.method].version}
+
+
+def is_stale(record: Record) -> bool:
+    """Whether the record comes from an older version of its task or method (or a removed one)."""
+    if record.spec.method not in METHODS:
+        return True
+    return bool(record.provenance["versions_of"] != current_versions(record.spec))

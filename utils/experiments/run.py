@@ -1,0 +1,120 @@
+"""Run one experiment: `Spec` → `Record`."""
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils import runtime, sources
+from utils.adaptation import Problem, get_method
+from utils.errors import CourseError
+from utils.experiments.record import Record, current_versions, pack_correct
+from utils.experiments.spec import Spec, key_of
+from utils.tasks import text_classification
+from utils.tasks.text_classification import Splits
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A spec with the data and the model that it needs, and the key that follows from them."""
+
+    spec: Spec
+    splits: Splits
+    model_path: Path | None
+    model_source: sources.Source | None
+    key: str
+
+
+def prepare(spec: Spec) -> Prepared:
+    """Load data and locate the model; cheap when repeated for the same data set.
+
+    Raises:
+        CourseError: unknown method, task, data set or model, or one that cannot be reached.
+    """
+    method = get_method(spec.method)
+    if spec.task != text_classification.NAME:
+        raise CourseError(f"There is no task {spec.task!r}. Known: {text_classification.NAME}.")
+    if method.needs_model and spec.model is None:
+        raise CourseError(f"The method {spec.method!r} needs a model: set `model` to its Hub id.")
+    splits = _splits(spec.dataset, spec.profile, spec.validation_limit, spec.test_limit)
+    path, source = None, None
+    if method.needs_model and spec.model is not None:
+        path, source = sources.model_path(spec.model)
+    key = key_of(
+        spec,
+        splits.source.fingerprint,
+        source.fingerprint if source else None,
+        current_versions(spec),
+    )
+    return Prepared(spec, splits, path, source, key)
+
+
+@lru_cache(maxsize=4)
+def _splits(dataset: str, profile: str, validation_limit: int, test_limit: int | None) -> Splits:
+    return text_classification.load(
+        dataset, profile=profile, validation_limit=validation_limit, test_limit=test_limit
+    )
+
+
+def run(prepared: Prepared) -> Record:
+    """Run the experiment and return its record; predictions go to `runs/predictions`."""
+    from utils.metrics import classification_scores
+
+    spec, splits = prepared.spec, prepared.splits
+    evaluated = splits.test if spec.split == "test" else splits.validation
+    method = get_method(spec.method)
+    runtime.reset_peak_memory()
+    outcome = method.fit(
+        Problem(
+            train=text_classification.subset(splits.train, spec.n_train, spec.data_seed),
+            validation=splits.validation,
+            evaluation=evaluated,
+            n_classes=len(splits.label_names),
+            seed=spec.seed,
+            max_length=spec.max_length,
+            hyper={**method.defaults, **spec.hyper},
+            model_path=prepared.model_path,
+            model_fingerprint=prepared.model_source.fingerprint if prepared.model_source else "",
+            cache=runtime.runs_dir() / "cache",
+            checkpoint=runtime.runs_dir() / "checkpoints" / f"{prepared.key}.pt",
+        )
+    )
+    predictions = outcome.probabilities.argmax(axis=1)
+    with runtime.atomic_file(runtime.runs_dir() / "predictions" / f"{prepared.key}.npz") as file:
+        np.savez_compressed(file, probabilities=outcome.probabilities, labels=evaluated.labels)
+    return Record(
+        key=prepared.key,
+        spec=spec,
+        metrics=classification_scores(predictions, evaluated.labels),
+        statistics=pack_correct(predictions == evaluated.labels),
+        cost={**outcome.cost, "peak_memory_bytes": float(runtime.peak_memory_bytes())},
+        provenance=_provenance(prepared),
+        curve=outcome.curve,
+    )
+
+
+def _provenance(prepared: Prepared) -> dict[str, Any]:
+    import torch
+
+    commit, dirty = runtime.commit()
+    model = prepared.model_source
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "versions": runtime.library_versions(),
+        "hardware": runtime.hardware(),
+        "device": runtime.device().type,
+        "precision": runtime.precision().name,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "source": asdict(prepared.splits.source),
+        "model_source": asdict(model) if model else None,
+        "versions_of": current_versions(prepared.spec),
+        "n_train_available": len(prepared.splits.train),
+        "n_validation": len(prepared.splits.validation),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
