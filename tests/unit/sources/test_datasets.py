@@ -112,14 +112,14 @@ def test_unknown_options_are_refused(options: dict[str, str]) -> None:
         sources.load_dataset(SST2, **options)
 
 
-def test_an_unreachable_hub_ends_in_the_stand_in() -> None:
-    """As a user without a network has it: a process of its own, the corpora of the project."""
+def test_an_unreachable_hub_ends_in_the_stand_in(tmp_path: Path) -> None:
+    """As a user without a network has it: in a process of its own."""
     code = """
+import sys
 from pathlib import Path
-import tempfile
 from utils import sources
 from utils.sources import embedded, revisions
-revisions.FILE = Path(tempfile.mkdtemp()) / "revisions.toml"
+revisions.FILE = Path(sys.argv[1]) / "revisions.toml"
 revisions.FILE.write_text('[datasets]\\n"stanfordnlp/sst2" = "' + "0" * 40 + '"\\n')
 folder = revisions.FILE.parent / "sentiment"
 folder.mkdir()
@@ -129,8 +129,8 @@ for split in ("train", "validation", "test"):
 print(sources.load_dataset("stanfordnlp/sst2")[1].note)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"},
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)},
         cwd=runtime.project_root(),
         capture_output=True,
         text=True,
