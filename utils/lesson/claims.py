@@ -1,0 +1,185 @@
+"""Claims: sentences about results that are computed from published records and can fail.
+
+A claim is written in a lesson before the `full` run, with literal arguments only, so that it can be
+read without running the notebook. How it is decided stands in `verdicts`.
+"""
+
+import ast
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+from utils import runtime
+from utils.errors import CourseError
+from utils.lesson.outputs import show
+
+if TYPE_CHECKING:
+    from utils.experiments import Record
+    from utils.lesson.verdicts import Verdict
+
+Kind = Literal["better", "not worse", "at least"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim as it is written in a lesson; see `claim` for the meaning of the arguments."""
+
+    text: str
+    better: dict[str, Any]
+    on: dict[str, Any]
+    worse: dict[str, Any] | None = None
+    kind: Kind = "better"
+    margin: float = 0.0
+    at_least: float | None = None
+    metric: str = "accuracy"
+    lesson: str = ""
+
+    def __post_init__(self) -> None:
+        if problem := self._problem():
+            raise CourseError(f"The claim “{self.text}” cannot be tested: {problem}.")
+
+    def _problem(self) -> str | None:
+        if self.metric != "accuracy":
+            return f"the metric is {self.metric!r}, and only accuracy is recorded per example"
+        if self.kind == "at least":
+            known = self.at_least is not None and self.worse is None
+            return None if known else "with at_least it needs a number and no `worse`"
+        if self.kind not in ("better", "not worse"):
+            return f"its kind is {self.kind!r}; choose better or not worse"
+        if self.worse is None:
+            return "it needs `worse`, the side that is compared with, or a threshold `at_least`"
+        if self.margin < 0 or (self.kind == "not worse" and self.margin == 0):
+            return "its margin must be positive (0.01 is one point of accuracy)"
+        return None
+
+    @property
+    def threshold(self) -> float:
+        """What the difference, or the mean of an "at least", is tested against."""
+        if self.at_least is not None:
+            return self.at_least
+        return -self.margin if self.kind == "not worse" else self.margin
+
+    def conditions(self) -> list[dict[str, Any]]:
+        """One set of values for each condition: every combination of the lists in `on`."""
+        values = [v if isinstance(v, list | tuple) else [v] for v in self.on.values()]
+        return [dict(zip(self.on, combination, strict=True)) for combination in product(*values)]
+
+
+def claim(
+    text: str,
+    *,
+    better: dict[str, Any],
+    on: dict[str, Any],
+    worse: dict[str, Any] | None = None,
+    kind: str = "better",
+    margin: float = 0.0,
+    at_least: float | None = None,
+    metric: str = "accuracy",
+) -> None:
+    """State a claim in a lesson and show whether the published records bear it out. Never raises.
+
+    All arguments must be literals: no variables, no f-strings.
+
+    Args:
+        text: the claim in one sentence.
+        better: fields of the spec of the side that is said to be better, such as
+            `{"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"}`.
+        on: fields that both sides share; a list means that the claim holds at each of its values.
+        worse: the other side.
+        kind: "better": better by more than `margin`. "not worse": not worse by `margin` or more.
+        margin: a difference in accuracy, as a share.
+        at_least: instead of `worse`: the mean accuracy measured is at least this. It says what was
+            measured and is no test, so it has an interval and no p-value.
+        metric: "accuracy"; for others no per-example statistics are recorded.
+    """
+    try:
+        wanted = make_claim(
+            text=text, better=better, on=on, worse=worse, kind=kind, margin=margin,
+            at_least=at_least, metric=metric,
+        )  # fmt: skip
+        verdict = _verdict_of(wanted)
+    except (CourseError, OSError) as error:
+        show(f"**Claim: {text}**\n\n*{error}*", f"Claim: {text}\n{error}")
+        return
+    show(verdict.markdown(), verdict.plain())
+
+
+def make_claim(lesson: str = "", **arguments: Any) -> Claim:
+    """A `Claim` from the arguments of `claim`; raises `CourseError` if it cannot be tested."""
+    if arguments.get("at_least") is not None:
+        arguments["kind"] = "at least"
+    try:
+        return Claim(**arguments, lesson=lesson)
+    except TypeError as error:
+        raise CourseError(f"A claim is not written correctly: {error}.") from error
+
+
+def claims_in(source: str, lesson: str = "") -> list[Claim]:
+    """The claims that a notebook makes, read from its source without running it.
+
+    Args:
+        source: Python source, such as that of a paired notebook.
+        lesson: its number.
+
+    Raises:
+        CourseError: if a claim has arguments that are not literals, or cannot be tested.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError as error:
+        raise CourseError(f"The source of lesson {lesson} is not Python: {error}.") from error
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _is_claim(node.func)]
+    return [_from_call(call, lesson) for call in sorted(calls, key=lambda call: call.lineno)]
+
+
+def _is_claim(called: ast.expr) -> bool:
+    """Whether `called` is `claim` or `something.claim`."""
+    return getattr(called, "id", None) == "claim" or getattr(called, "attr", None) == "claim"
+
+
+def _from_call(call: ast.Call, lesson: str) -> Claim:
+    try:
+        positional = dict(zip(["text"], map(ast.literal_eval, call.args), strict=False))
+        named = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except ValueError as error:
+        raise CourseError(
+            f"Lesson {lesson}, line {call.lineno}: a claim must have literal arguments only, so "
+            "that it can be read without running the notebook. Write the values out."
+        ) from error
+    return make_claim(lesson, **positional, **named)
+
+
+def _verdict_of(wanted: Claim) -> "Verdict":
+    """The verdict on a claim, corrected for the other claims of its lesson."""
+    from utils.experiments import published_records
+
+    claims = _claims_of_lesson(wanted)
+    records = published_records()
+    verdicts = _evaluated(claims, records)
+    return verdicts[[_without_lesson(each) for each in claims].index(_without_lesson(wanted))]
+
+
+def _claims_of_lesson(wanted: Claim) -> list[Claim]:
+    """All claims of the lesson that makes this one; only itself if no lesson does."""
+    for path in sorted((runtime.project_root() / "notebooks" / "source").glob("*.py")):
+        found = claims_in(path.read_text(), lesson=path.stem.split("_")[0])
+        if _without_lesson(wanted) in map(_without_lesson, found):
+            return found
+    return [wanted]
+
+
+def _without_lesson(each: Claim) -> dict[str, Any]:
+    return {**asdict(each), "lesson": ""}
+
+
+_cache: "dict[str, list[Verdict]]" = {}
+
+
+def _evaluated(claims: list[Claim], records: "list[Record]") -> "list[Verdict]":
+    """As `evaluate`; a lesson asks for each of its claims, and they are all computed at once."""
+    from utils.lesson.verdicts import evaluate
+
+    key = repr((claims, sorted(record.key for record in records)))
+    if key not in _cache:
+        _cache[key] = evaluate(claims, records)
+    return _cache[key]
