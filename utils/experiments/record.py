@@ -51,6 +51,13 @@ class Record(BaseModel):
             raise ValueError(f"its key is {self.key}, but its content has the key {expected}")
         return self
 
+    @model_validator(mode="after")
+    def _agrees_with_its_examples(self) -> "Record":
+        accuracy, correct = self.metrics.get("accuracy"), self.correct()
+        if accuracy is not None and abs(accuracy - correct.mean()) > 1e-9:
+            raise ValueError(f"its accuracy is {accuracy}, its examples say {correct.mean()}")
+        return self
+
     def correct(self) -> NDArray[np.bool_]:
         """Whether each example of the evaluated split was predicted right, (n_examples,)."""
         packed = np.frombuffer(base64.b64decode(self.statistics["correct"]), dtype=np.uint8)

@@ -1,0 +1,121 @@
+"""The training loop: schedule, best weights, resuming."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from utils.adaptation.training import Settings, _schedule, count_updates, train
+
+POINTS = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+LABELS = (POINTS[:, 0] > POINTS[:, 1]).long()
+BATCHES = [np.random.default_rng(i).permutation(64)[:16] for i in range(60)]
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.layer = nn.Linear(4, 2)
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.dropout(points))
+
+
+def make_batch(indices: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    return {"points": POINTS[indices]}, LABELS[indices]
+
+
+def accuracy(model: nn.Module) -> float:
+    model.eval()
+    with torch.no_grad():
+        return float((model(POINTS).argmax(dim=1) == LABELS).float().mean())
+
+
+SETTINGS = Settings(learning_rate=0.1, n_updates=60, n_evaluations=6)
+
+
+def test_it_learns_and_reports_its_curve():
+    model = Linear()
+    torch.manual_seed(0)
+    progress = train(model, BATCHES, make_batch, accuracy, SETTINGS)
+    assert accuracy(model) > 0.95
+    assert [point["step"] for point in progress.curve] == [10, 20, 30, 40, 50, 60]
+    assert progress.curve[-1]["loss"] < progress.curve[0]["loss"]
+    assert progress.n_updates == 60
+
+
+def test_it_ends_with_the_weights_that_validated_best():
+    scores = iter([0.1, 0.9, 0.5, 0.4, 0.3, 0.2])
+    seen = []
+
+    def validate(model: nn.Module) -> float:
+        seen.append(model.layer.weight.detach().clone())
+        return next(scores)
+
+    model = Linear()
+    train(model, BATCHES, make_batch, validate, SETTINGS)
+    torch.testing.assert_close(model.layer.weight.detach(), seen[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 5])
+def test_a_resumed_training_reaches_the_same_weights(tmp_path, killed_at):
+    undisturbed = Linear()
+    torch.manual_seed(7)
+    expected = train(undisturbed, BATCHES, make_batch, accuracy, SETTINGS)
+
+    calls = 0
+
+    def killed(model: nn.Module) -> float:
+        nonlocal calls
+        calls += 1
+        if calls > killed_at:
+            raise KeyboardInterrupt
+        return accuracy(model)
+
+    checkpoint = tmp_path / "state.pt"
+    interrupted = Linear()
+    torch.manual_seed(7)
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted, BATCHES, make_batch, killed, SETTINGS, checkpoint)
+    assert checkpoint.exists()
+    resumed = Linear()
+    torch.manual_seed(999)  # the state of the generator must come from the checkpoint
+    progress = train(resumed, BATCHES, make_batch, accuracy, SETTINGS, checkpoint)
+    assert progress.curve == expected.curve
+    torch.testing.assert_close(resumed.state_dict(), undisturbed.state_dict(), rtol=0, atol=0)
+    assert not checkpoint.exists()
+
+
+def test_schedule_climbs_to_one_and_falls_to_zero():
+    factors = [_schedule(step, 100, 0.1) for step in range(101)]
+    assert max(factors) == factors[10] == 1.0
+    assert factors[0] == pytest.approx(1 / 11)
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == 0.0
+    assert all(a < b for a, b in pairwise(factors[:11]))
+    assert all(a > b for a, b in pairwise(factors[10:]))
+
+
+@pytest.mark.parametrize(
+    ("n_train", "epochs", "expected"),
+    [(16, 3, 150), (1600, 3, 150), (2000, 3, 188), (33, 100, 150)],
+)
+def test_updates_are_counted_with_a_minimum(n_train, epochs, expected):
+    assert count_updates(n_train, batch_size=32, epochs=epochs, min_updates=150) == expected
+
+
+def test_biases_are_not_decayed():
+    model = Linear()
+    train(
+        model,
+        BATCHES[:1],
+        lambda indices: ({"points": torch.zeros(16, 4)}, torch.zeros(16, dtype=torch.long)),
+        lambda model: 0.0,
+        Settings(learning_rate=0.1, n_updates=1, warmup=0.0, weight_decay=0.5),
+    )
+    # With zero inputs the weights have no gradient: they only decay, by 1 - 0.1 * 0.5.
+    torch.testing.assert_close(model.layer.weight, Linear().layer.weight * 0.95)
