@@ -1,1 +1,42 @@
-"""From records to tables, figures, sentences and published pages. Nothing here is typed by hand."""
+"""From records to tables, figures, sentences and published pages: no number is typed by hand."""
+
+from utils.report.blocks import find_blocks, update_blocks
+from utils.report.compare import Comparison, compare
+from utils.report.figures import cost_curves, learning_curves, training_curves
+from utils.report.prose import describe
+from utils.report.publish import Publication, publish
+from utils.report.published import Change, check, render_all, write, write_own
+from utils.report.selection import comparable, latest, select
+from utils.report.tables import (
+    Table,
+    cost_table,
+    cost_to_reach_table,
+    learning_curve_table,
+    reference_table,
+)
+
+__all__ = [
+    "Change",
+    "Comparison",
+    "Publication",
+    "Table",
+    "check",
+    "comparable",
+    "compare",
+    "cost_curves",
+    "cost_table",
+    "cost_to_reach_table",
+    "describe",
+    "find_blocks",
+    "latest",
+    "learning_curve_table",
+    "learning_curves",
+    "publish",
+    "reference_table",
+    "render_all",
+    "select",
+    "training_curves",
+    "update_blocks",
+    "write",
+    "write_own",
+]

@@ -69,6 +69,11 @@ class Plot:
     note: str
     alt_text: str
 
+    @property
+    def drawable(self) -> bool:
+        """Whether there is any line to draw."""
+        return any(panel.series for panel in self.panels)
+
     def digest(self) -> str:
         """64 hex digits over everything that is drawn, rounded to six digits, and the style."""
         content = {"style": STYLE_VERSION, "plot": _rounded(asdict(self))}

@@ -13,7 +13,6 @@ from utils.report.selection import (
     is_embedded,
     machine,
     size_key,
-    size_label,
     title,
 )
 from utils.report.tables import first_to_reach
@@ -41,7 +40,7 @@ def accuracy_sentence(
     sentence = f"With {labels_in_words(n_train)}, {_in_sentence(method)} reaches {_accuracy(cell)}"
     other = chosen.cell(against, n_train) if against else None
     if other is not None:
-        sentence += f", {_difference(cell, other)} {_in_sentence(other.method)}"
+        sentence += f", {_difference(cell, other)}"
     return sentence + "."
 
 
@@ -117,7 +116,7 @@ def overview(records: Sequence[Record]) -> str:
         first, second = sorted(fewest, key=lambda cell: -cell.mean_and_sd[0])[:2]
         sentences.append(
             f"With only {labels_in_words(chosen.sizes[0])}, {_in_sentence(first.method)} leads "
-            f"with {_accuracy(first)}, {_difference(first, second)} {_in_sentence(second.method)}."
+            f"with {_accuracy(first)}, {_difference(first, second)}."
         )
     return " ".join(sentences)
 
@@ -212,17 +211,16 @@ def _accuracy(cell: Cell) -> str:
 
 
 def _difference(cell: Cell, other: Cell) -> str:
-    """ "5.6 points above (interval of the difference 3.1–8.0)", from the paired bootstrap."""
+    """ "5.6 points above TF-IDF (interval of the difference 3.1–8.0)", by the paired bootstrap."""
     try:
         difference = statistics.paired_difference(cell.records, other.records)
     except CourseError:  # no seed in common, as while a sweep is under way
         difference = statistics.unpaired_difference(cell.records, other.records)
-    relation = "above" if difference.value >= 0 else "below"
-    low, high = sorted((difference.low, difference.high), key=lambda end: end * difference.value)
-    sign = 1 if difference.value >= 0 else -1
+    sign, relation = (1, "above") if difference.value >= 0 else (-1, "below")
+    low, high = sorted((sign * difference.low, sign * difference.high))
     return (
-        f"{formatting.points(difference.value)} points {relation} (interval of the difference "
-        f"{formatting.interval(sign * low, sign * high)})"
+        f"{formatting.points(difference.value)} points {relation} {_in_sentence(other.method)} "
+        f"(interval of the difference {formatting.interval(low, high)})"
     )
 
 
@@ -234,15 +232,3 @@ def _seconds(seconds: float) -> str:
 
 def _stand_in(chosen: Comparable) -> str:
     return " (embedded stand-in)" if is_embedded(chosen.records[0]) else ""
-
-
-__all__ = [
-    "accuracy_sentence",
-    "cost_sentence",
-    "describe",
-    "labels_in_words",
-    "labels_needed_sentence",
-    "overview",
-    "same_as_sentence",
-    "size_label",
-]

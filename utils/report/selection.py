@@ -197,6 +197,9 @@ def _model_weights(record: Record) -> str | None:
     return source["fingerprint"] if source else None
 
 
+_OF_MODELS = ("models", "weights of the model")
+"""Methods without a model go with any."""
+
 _MUST_BE_EQUAL = (
     ("tasks", "Select one with select(records, task=…).", lambda r: r.spec.task),
     ("data sets", "Select one with select(records, dataset=…).", lambda r: r.spec.dataset),
@@ -222,9 +225,35 @@ _MUST_BE_EQUAL = (
 )
 
 
+def latest(records: Sequence[Record]) -> list[Record]:
+    """Of records that must not stand in one table, those that fit the newest one; in their order.
+
+    For the runs of one's own, where settings and data change over time. Of two runs of the same
+    experiment and seed the newer stays. Stale ones pass, as tables list them. Published
+    records are never thinned out like this.
+    """
+    current = [record for record in records if not is_stale(record)]
+    newest_first = sorted(current, key=lambda r: str(r.provenance.get("created", "")), reverse=True)
+    kept: dict[Hashable, Record] = {}
+    for record in newest_first:
+        if all(_agree(record, other) for other in kept.values()):
+            kept.setdefault(cell_and_seed(record), record)
+    keys = {record.key for record in kept.values()}
+    return [record for record in records if record.key in keys or is_stale(record)]
+
+
+def _agree(first: Record, second: Record) -> bool:
+    pairs = ((value_of(first), value_of(second)) for _, _, value_of in _MUST_BE_EQUAL)
+    # Without a model there is nothing to agree on; no test limit, in turn, is a setting.
+    both_models = first.spec.model is not None and second.spec.model is not None
+    return all(
+        one == other or (name in _OF_MODELS and not both_models)
+        for (one, other), (name, _, _) in zip(pairs, _MUST_BE_EQUAL, strict=True)
+    )
+
+
 def _check_equal(records: list[Record], what: str, how: str, value_of: Any) -> None:
-    needs_model = what in ("models", "weights of the model")
-    relevant = [r for r in records if r.spec.model is not None] if needs_model else records
+    relevant = [r for r in records if r.spec.model is not None or what not in _OF_MODELS]
     found: Counter[Hashable] = Counter(value_of(record) for record in relevant)
     if len(found) > 1:
         listing = "; ".join(f"{value} ({count} records)" for value, count in found.items())

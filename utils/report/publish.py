@@ -1,0 +1,120 @@
+"""Promote records from `runs/` to `results/`: the only way in which published numbers change."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils import runtime
+from utils.errors import CourseError
+from utils.experiments import Record, is_stale, read_records
+from utils.report import published
+from utils.report.published import Change
+from utils.report.selection import is_embedded
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publishing did: keys of records, and the generated files that changed with them."""
+
+    added: list[str]
+    unchanged: list[str]
+    superseded: list[str]
+    changes: list[Change]
+
+
+def publish(
+    records: Sequence[Record], results: Path, *, name: str, readme: Path | None = None
+) -> Publication:
+    """Put `records` into `results/records/<name>.jsonl` and render all pages anew.
+
+    A record that is published already stays as it is. One that has become stale makes way for a new
+    record of the same spec. Nothing is written unless everything can be: the pages are rendered
+    before the first file changes.
+
+    Args:
+        records: of profile full, on real data; reported runs and the trials that tuned them.
+        results: the folder of published results.
+        name: of the file, as a rule that of the grid: lower-case letters, digits and hyphens.
+        readme: the project's README, if its block is to be rendered too.
+
+    Raises:
+        CourseError: for records that must not be published, a key that is published with other
+            results, or records that cannot stand in one table.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise CourseError(f"{name!r} cannot name a file: use lower-case letters, digits, hyphens.")
+    if not records:
+        raise CourseError("There are no records to publish. Run the grid with profile full first.")
+    for record in records:
+        _check_publishable(record)
+    before = _published_files(results)
+    old = {record.key: record for content in before.values() for record in content}
+    new = {r.key: r for r in records if not _is_published(r, old)}
+    superseded = _superseded(old, new)
+    after = {
+        file: [record for record in content if record.key not in superseded]
+        for file, content in before.items()
+    }
+    target = results / "records" / f"{name}.jsonl"
+    after[target] = sorted([*after.get(target, []), *new.values()], key=lambda r: r.key)
+    everything = [record for content in after.values() for record in content]
+    rendered = published.render(everything, results, readme)
+    for file, content in after.items():
+        if content != before.get(file):
+            runtime.write_atomically(file, _json_lines(content))
+    return Publication(
+        added=sorted(new),
+        unchanged=sorted({record.key for record in records} - set(new)),
+        superseded=sorted(superseded),
+        changes=published.apply(rendered, results, remove=True),
+    )
+
+
+def _check_publishable(record: Record) -> None:
+    """Raise `CourseError` unless the record is of profile full, real, current and consistent."""
+    problem = None
+    if record.spec.profile != "full":
+        problem = f"is of profile {record.spec.profile}; only profile full is published"
+    elif is_embedded(record):
+        problem = "comes from the embedded stand-in; only results on real data are published"
+    elif is_stale(record):
+        problem = "is stale: the code of its task or method has changed since; run it again"
+    elif abs(record.correct().mean() - record.metrics["accuracy"]) > 1e-9:
+        problem = "contradicts itself: its accuracy is not that of its correct examples"
+    if problem:
+        raise CourseError(
+            f"The record {record.key} ({record.spec.label()}) {problem}. Nothing was published."
+        )
+
+
+def _is_published(record: Record, old: dict[str, Record]) -> bool:
+    """Whether the very record is there; raises `CourseError` if its key has other results."""
+    known = old.get(record.key)
+    if known is None:
+        return False
+    if (known.metrics, known.statistics) != (record.metrics, record.statistics):
+        raise CourseError(
+            f"The record {record.key} ({record.spec.label()}) is published with other results: "
+            f"{known.metrics} there, {record.metrics} here. The same key must mean the same "
+            "result: compare both with `course compare`, and raise the version of the task or "
+            "method if its code has changed. Nothing was published."
+        )
+    return True
+
+
+def _superseded(old: dict[str, Record], new: dict[str, Record]) -> set[str]:
+    """Keys of published stale records whose spec is among the new ones."""
+    specs = [record.spec for record in new.values()]
+    return {key for key, record in old.items() if is_stale(record) and record.spec in specs}
+
+
+def _published_files(results: Path) -> dict[Path, list[Record]]:
+    files = sorted((results / "records").glob("*.jsonl"))
+    return {file: read_records(file) for file in files if file.stat().st_size > 0}
+
+
+def _json_lines(records: list[Record]) -> str:
+    lines = (json.dumps(r.model_dump(mode="json"), sort_keys=True) for r in records)
+    return "".join(f"{line}\n" for line in lines)

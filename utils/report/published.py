@@ -1,0 +1,303 @@
+"""The pages of results: all tables, figures and README blocks, rendered from records and checked.
+
+`changes` renders everything and says what on disk differs from it; `check` is that, and `write`
+carries it out. Tables and blocks are compared byte by byte. Figures are not: another version of
+Matplotlib draws other bytes. `figures/figures.json` holds, for each figure, a hash of the numbers
+drawn (`data`) and of the file as written (`file`); as long as both still agree with the records and
+the file on disk, the figure counts as up to date and is not drawn again.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal
+
+from utils import runtime
+from utils.errors import CourseError
+from utils.experiments import Record, Store, is_stale, published_records
+from utils.report import facts, figures, formatting, prose, tables
+from utils.report.blocks import update_blocks
+from utils.report.figures import Plot
+from utils.report.selection import is_embedded, latest
+from utils.report.tables import Table
+
+README_BLOCK = "results-at-a-glance"
+RESULTS_BLOCK = "results"
+NOTHING_YET = "Nothing has been published yet."
+
+_NEW_PAGE = (
+    "# Results\n\nAll tables and figures here are rendered from records by `course tables`; "
+    f"nothing is typed by hand.\n\n<!-- course:begin {RESULTS_BLOCK} -->\n"
+    f"<!-- course:end {RESULTS_BLOCK} -->\n"
+)
+_GENERATED_FOLDERS = ("tables", "figures")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that is not what the records say: what happened (or has to happen) to it."""
+
+    path: Path
+    kind: Literal["added", "changed", "removed"]
+    detail: str = ""
+
+
+def render_all(
+    directory: Path, readme: Path | None = None, *, newest_only: bool = False
+) -> dict[Path, bytes]:
+    """Every generated file of a folder of results, as it should be: path → content.
+
+    Args:
+        directory: holds `records/`; tables, figures and the page README.md belong beside it.
+        readme: the project's README, if its block is to be rendered too.
+        newest_only: where records cannot stand in one table, keep those that fit the newest; for
+            the runs of one's own. Published records that do not fit are an error.
+
+    Raises:
+        CourseError: for records that cannot stand in one table, faulty markers in a page, or a
+            faulty file of records.
+    """
+    return render(read_all(directory), directory, readme, newest_only=newest_only)
+
+
+def check(directory: Path, readme: Path | None = None) -> list[Change]:
+    """What `write` would change: empty if everything on disk is as the records say."""
+    return _changes(render_all(directory, readme), directory, remove=True)
+
+
+def write(
+    directory: Path, readme: Path | None = None, *, newest_only: bool = False
+) -> list[Change]:
+    """Render and write everything that differs; see `render_all`. Returns what changed.
+
+    Files in `tables/` and `figures/` that no record stands behind are removed, except with
+    `newest_only`: a folder of runs may hold tables of other origin.
+    """
+    rendered = render_all(directory, readme, newest_only=newest_only)
+    return apply(rendered, directory, remove=not newest_only)
+
+
+def write_own(directory: Path | None = None) -> list[Path]:
+    """Tables and figures of the runs made here, into `runs/`; returns their paths, page first."""
+    directory = directory or runtime.runs_dir()
+    rendered = render_all(directory, newest_only=True)
+    apply(rendered, directory, remove=False)
+    return sorted(rendered, key=lambda path: (path.name != "README.md", path))
+
+
+def apply(rendered: dict[Path, bytes], directory: Path, *, remove: bool) -> list[Change]:
+    """Write what differs from `rendered`, each file at once or not at all."""
+    changes = _changes(rendered, directory, remove=remove)
+    for change in changes:
+        if change.kind == "removed":
+            change.path.unlink()
+        else:
+            runtime.write_atomically(change.path, rendered[change.path])
+    return changes
+
+
+def read_all(directory: Path) -> list[Record]:
+    """Records published (JSONL) or run (JSON) below `directory`; none is an empty list."""
+    return [*published_records(directory), *Store(directory / "records").records()]
+
+
+def render(
+    records: Iterable[Record], directory: Path, readme: Path | None, *, newest_only: bool = False
+) -> dict[Path, bytes]:
+    """Like `render_all`, from the records given."""
+    groups = [
+        _Group.of(name, latest(group) if newest_only else group, len(group))
+        for name, group in _grouped(records).items()
+    ]
+    files = {directory / "tables" / name: text.encode() for g in groups for name, text in g.files()}
+    files |= _figures({name: plot for g in groups for name, plot in g.plots.items()}, directory)
+    page = directory / "README.md"
+    text = page.read_text(encoding="utf-8") if page.exists() else _NEW_PAGE
+    content = "\n\n".join(group.page() for group in groups) or NOTHING_YET
+    files[page] = update_blocks(text, {RESULTS_BLOCK: content}, page.name).encode()
+    if readme is not None:
+        files[readme] = _readme(groups, directory, readme)
+    return files
+
+
+def _readme(groups: list["_Group"], directory: Path, readme: Path) -> bytes:
+    if not readme.exists():
+        raise CourseError(f"There is no file {readme.name} to put results into.")
+    folder = Path(os.path.relpath(directory, readme.parent)).as_posix()
+    parts = [group.at_a_glance(folder) for group in groups]
+    closing = f"All tables, with costs and sources: [{folder}/README.md]({folder}/README.md)."
+    content = "\n\n".join([*parts, closing]) if parts else NOTHING_YET
+    text = readme.read_text(encoding="utf-8")
+    return update_blocks(text, {README_BLOCK: content}, readme.name).encode()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What is shown of one data set and model: tables and plots by file name, sentences."""
+
+    name: str
+    heading: str
+    summary: str
+    tables: list[Table]
+    plots: dict[str, Plot]
+
+    @classmethod
+    def of(cls, name: str, records: list[Record], n_before: int) -> "_Group":
+        first = records[0]
+        dataset = first.spec.dataset
+        real = "embedded stand-in" if is_embedded(first) else "real data"
+        heading = f"{dataset} ({real}, profile {first.spec.profile})"
+        if all(is_stale(record) for record in records):
+            stale = formatting.plural(len(records), "record")
+            return cls(
+                name, heading, f"Of {dataset} there are only stale records ({stale}).", [], {}
+            )
+        summary = prose.overview(records)
+        if n_before > len(records):
+            summary += (
+                f" {formatting.plural(n_before - len(records), 'record')} with older settings or "
+                "data left out."
+            )
+        shown = [
+            tables.learning_curve_table(records),
+            tables.cost_to_reach_table(records),
+            tables.cost_table(records),
+        ]
+        if facts.references(dataset):
+            shown.append(tables.reference_table(dataset))
+        plots = {
+            f"learning-curves_{name}.svg": figures.learning_curve_plot(records),
+            f"accuracy-by-seconds_{name}.svg": figures.cost_curve_plot(records, "wall_seconds"),
+            f"accuracy-by-flops_{name}.svg": figures.cost_curve_plot(records, "flops"),
+        }
+        return cls(name, heading, summary, shown, {n: p for n, p in plots.items() if p.drawable})
+
+    def files(self) -> Iterable[tuple[str, str]]:
+        """Names and texts of the tables' files."""
+        for table in self.tables:
+            yield f"{table.name}_{self.name}.md", table.markdown()
+            yield f"{table.name}_{self.name}.csv", table.csv()
+
+    def page(self) -> str:
+        """The section on the page of results."""
+        images = [_image(plot, f"figures/{name}") for name, plot in self.plots.items()]
+        sections = [table.markdown() + self._csv_link(table, ".") for table in self.tables]
+        return "\n\n".join([f"## {self.heading}", self.summary, *images, *sections])
+
+    def at_a_glance(self, folder: str) -> str:
+        """The section in the project's README."""
+        parts = [f"### {self.heading}", self.summary]
+        if self.tables:
+            parts.append(self.tables[0].markdown() + self._csv_link(self.tables[0], folder))
+            name, plot = next(iter(self.plots.items()))
+            parts.append(_image(plot, f"{folder}/figures/{name}"))
+        return "\n\n".join(parts)
+
+    def _csv_link(self, table: Table, folder: str) -> str:
+        name = f"{table.name}_{self.name}.csv"
+        return f"- As CSV: [{name}]({folder}/tables/{name})"
+
+
+def _grouped(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Records of the reported split by data set, model, profile and source; key: end of file names.
+
+    Records of methods without a model go with each model of the data set.
+    """
+    by_data: dict[tuple[str, str, bool], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.spec.split == "test":
+            key = (record.spec.dataset, record.spec.profile, is_embedded(record))
+            by_data[key].append(record)
+    groups: dict[str, list[Record]] = {}
+    for (dataset, profile, embedded), group in sorted(by_data.items()):
+        # The published case, real data in full, needs no word in the name.
+        suffix = f"_{profile}" * (profile != "full") + "_embedded" * embedded
+        models = sorted({r.spec.model for r in group if r.spec.model is not None})
+        choices: list[str | None] = [*models] or [None]
+        for model in choices:
+            name = _slug(dataset) + (f"_{_slug(model)}" if model and len(models) > 1 else "")
+            groups[name + suffix] = [r for r in group if r.spec.model in (None, model)]
+    return groups
+
+
+def _figures(plots: dict[str, Plot], directory: Path) -> dict[Path, bytes]:
+    """The figures' files and the list of their hashes; what is up to date on disk is kept."""
+    folder = directory / "figures"
+    listing = folder / "figures.json"
+    known = _known_hashes(listing)
+    files: dict[Path, bytes] = {}
+    hashes: dict[str, dict[str, str]] = {}
+    for name, plot in sorted(plots.items()):
+        content = _up_to_date(folder / name, known.get(name, {}), plot.digest())
+        if content is None:
+            content = figures.svg(plot.figure())
+        files[folder / name] = content
+        hashes[name] = {"data": plot.digest(), "file": hashlib.sha256(content).hexdigest()}
+    files[listing] = (json.dumps(hashes, indent=1, sort_keys=True) + "\n").encode()
+    return files
+
+
+def _known_hashes(listing: Path) -> dict[str, dict[str, str]]:
+    try:
+        found = json.loads(listing.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # missing or spoilt: everything is drawn anew
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _up_to_date(path: Path, known: dict[str, str], digest: str) -> bytes | None:
+    if known.get("data") != digest or not path.exists():
+        return None
+    content = path.read_bytes()
+    return content if hashlib.sha256(content).hexdigest() == known.get("file") else None
+
+
+def _changes(rendered: dict[Path, bytes], directory: Path, *, remove: bool) -> list[Change]:
+    changes = [
+        Change(path, "changed" if path.exists() else "added", _first_difference(path, content))
+        for path, content in rendered.items()
+        if not path.exists() or path.read_bytes() != content
+    ]
+    on_disk = [path for name in _GENERATED_FOLDERS for path in (directory / name).glob("*")]
+    if remove:
+        changes += [
+            Change(path, "removed", "no record stands behind it")
+            for path in on_disk
+            if path.is_file() and path not in rendered
+        ]
+    return sorted(changes, key=lambda change: change.path)
+
+
+def _first_difference(path: Path, content: bytes) -> str:
+    """Which line differs first and how, for text files."""
+    if not path.exists():
+        return "it does not exist"
+    if path.suffix == ".svg":
+        return "it is not the figure that was written for these numbers"
+    now = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = zip_longest(now, content.decode().splitlines(), fillvalue="")
+    for number, (found, expected) in enumerate(lines, start=1):
+        if found != expected:
+            return (
+                f"line {number} is {_shortened(found)}, but the records say {_shortened(expected)}"
+            )
+    return "line ends differ"
+
+
+def _shortened(line: str) -> str:
+    return repr(line if len(line) <= 120 else line[:119] + "…")
+
+
+def _image(plot: Plot, path: str) -> str:
+    description = plot.alt_text.translate(str.maketrans("", "", "[]"))
+    return f"![{description}]({path})"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
