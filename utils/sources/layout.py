@@ -117,20 +117,25 @@ def _header(folder: Path) -> dict[str, Any]:
 
 
 def _card_configs(folder: Path) -> list[Config]:
-    found = []
-    for entry in _header(folder).get("configs") or []:
-        data_files = entry.get("data_files")
-        if isinstance(data_files, str | list) and all(isinstance(x, str) for x in data_files):
-            data_files = [{"split": "train", "path": data_files}]
-        if not data_files:
-            continue
-        inside = entry.get("data_dir", "")
-        splits = {}
-        for item in data_files:
-            paths = [item["path"]] if isinstance(item["path"], str) else item["path"]
-            splits[item["split"]] = [str(Path(inside) / path) for path in paths]
-        found.append(Config(entry["config_name"], splits, bool(entry.get("default"))))
-    return found
+    try:
+        entries = [_card_config(entry) for entry in _header(folder).get("configs") or []]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CourseError(
+            f"The configurations in the header of {folder / 'README.md'} cannot be understood: "
+            "expected `configs:` with `config_name` and `data_files` (`split` and `path`) for each."
+        ) from error
+    return [config for config in entries if config.splits]
+
+
+def _card_config(entry: dict[str, Any]) -> Config:
+    data_files = entry.get("data_files") or []
+    if isinstance(data_files, str) or all(isinstance(item, str) for item in data_files):
+        data_files = [{"split": "train", "path": data_files}] if data_files else []
+    splits = {}
+    for item in data_files:
+        paths = [item["path"]] if isinstance(item["path"], str) else item["path"]
+        splits[item["split"]] = [str(Path(entry.get("data_dir", "")) / path) for path in paths]
+    return Config(entry["config_name"], splits, bool(entry.get("default")))
 
 
 def _inferred_configs(folder: Path) -> list[Config]:

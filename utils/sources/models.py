@@ -85,7 +85,10 @@ def packaged() -> tuple[Path, Source]:
     """
     folder = packaged_folder()
     location = "embedded (packaged)"
-    return _checked(folder, MINILM, "embedded", PACKAGED_REVISION, location, REINSTALL)
+    path, source = _checked(
+        folder, MINILM, "embedded", PACKAGED_REVISION, location, f"Reinstall it with: {REINSTALL}"
+    )
+    return path, replace(source, licence="Apache-2.0")
 
 
 def packaged_folder() -> Path:

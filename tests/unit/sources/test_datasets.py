@@ -274,6 +274,19 @@ def test_a_folder_without_data_is_an_error(mirror: Path) -> None:
         sources.load_dataset("someone/empty")
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["configs: [", "configs:\n- data_files: train.csv", "configs:\n- one", "configs: {a: b}"],
+)
+def test_a_card_that_makes_no_sense_is_an_error(mirror: Path, header: str) -> None:
+    folder = mirror / "datasets" / "someone" / "odd"
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_text("text,label\nhello,1\n")
+    (folder / "README.md").write_text(f"---\n{header}\n---\n")
+    with pytest.raises(CourseError, match=r"header of .*README\.md cannot be"):
+        sources.load_dataset("someone/odd")
+
+
 def test_features_of_the_card_apply_to_files_without_features(mirror: Path) -> None:
     folder = mirror / "datasets" / "someone" / "carded"
     folder.mkdir(parents=True)

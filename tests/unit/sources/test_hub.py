@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from utils import runtime, sources
 from utils.errors import CourseError
 from utils.sources import hub, revisions
+from utils.sources.source import NotHere
 
 DATA = "someone/reviews"
 MODEL = "someone/tiny"
@@ -196,6 +198,45 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
         monkeypatch.setattr(hub, "PROBE_SECONDS", 0.2)
         assert not sources.hub_reachable()
+
+
+def test_a_name_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolving a name has no timeout; a Hub that answers after the limit counts as away."""
+
+    class Reply:
+        status_code = 200
+
+        def json(self) -> list[Any]:
+            return []
+
+    class Slow:
+        def get(self, *arguments: Any, **options: Any) -> Reply:
+            answered.wait(10)
+            return Reply()
+
+    answered = threading.Event()
+    monkeypatch.setattr("huggingface_hub.get_session", Slow)
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 0.1)
+    assert not sources.hub_reachable()
+    answered.set()
+
+
+def test_only_the_cache_is_asked_when_the_hub_is_away(
+    revisions_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would spend some 24 seconds on retries."""
+    asked: list[dict[str, Any]] = []
+
+    def snapshot_download(repo_id: str, **options: Any) -> str:
+        asked.append(options)
+        return str(tmp_path)
+
+    revisions_file.write_text(FILE.replace('""', f'"{"a" * 40}"'))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(NotHere, match="only a part of the pinned revision is cached"):
+        hub.model_folder(MODEL)
+    assert [options["local_files_only"] for options in asked] == [True]
+    assert [options["revision"] for options in asked] == ["a" * 40]
 
 
 def test_the_committed_file_pins_only_what_is_known() -> None:

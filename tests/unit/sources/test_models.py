@@ -32,7 +32,7 @@ def test_the_packaged_minilm_asks_no_network(network: list[Any]) -> None:
     assert (source.kind, source.location) == ("embedded", "embedded (packaged)")
     assert source.revision == "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
     assert source.fingerprint == "53aa51172d142c89"
-    assert source.licence.lower() == "apache-2.0"
+    assert source.licence == "Apache-2.0"
     assert network == []
 
 
