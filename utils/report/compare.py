@@ -101,8 +101,9 @@ _NOTES = (
 def compare(a: Sequence[Record], b: Sequence[Record]) -> Comparison:
     """Compare B with A by data set, model, method, number of labels and metric.
 
-    Runs tested on the same examples are paired by seed and example. Where that is impossible (other
-    test examples, no seed in common) each side is resampled by itself, and the note says so.
+    Runs tested on the same examples are paired by example and by the seeds that both have. Where
+    that is impossible (other test examples, no seed in common) each side is resampled by itself,
+    and the note says so.
 
     Raises:
         CourseError: if both have nothing in common, or one holds two runs of the same experiment
@@ -116,9 +117,8 @@ def compare(a: Sequence[Record], b: Sequence[Record]) -> Comparison:
             f"{_names(ours) or 'none'} against {_names(theirs) or 'none'}. "
             "Compare records of the same data set, source, method and number of labels."
         )
-    pairs = [
-        (ours[key], theirs[key], m) for key in shared for m in _metrics(ours[key], theirs[key])
-    ]
+    matched = [_matched(ours[key], theirs[key]) for key in shared]
+    pairs = [(one, other, m) for one, other in matched for m in _metrics(one, other)]
     estimates = [_estimate(*pair) for pair in pairs]
     tested = [index for index, estimate in enumerate(estimates) if estimate is not None]
     corrected = statistics.holm([e.p_two_sided() for e in estimates if e is not None])
@@ -185,19 +185,27 @@ def _estimate(
     return statistics.unpaired_difference(second, first)
 
 
+def _matched(first: list[Record], second: list[Record]) -> tuple[list[Record], list[Record]]:
+    """Only the seeds that both have, if the runs can be paired; else all."""
+    if not _pairable(first, second):
+        return first, second
+    shared = _seeds(first) & _seeds(second)
+    one, other = ([r for r in side if statistics.seeds_of(r) in shared] for side in (first, second))
+    return one, other
+
+
 def _pairable(first: list[Record], second: list[Record]) -> bool:
     same_test = statistics.same_examples(first[0], second[0])
     return same_test and bool(_seeds(first) & _seeds(second))
 
 
 def _note(first: list[Record], second: list[Record]) -> str:
-    """What to know about a row: unpaired, seeds not shared, settings that differ."""
+    """What to know about a row: unpaired or not, number of seeds, settings that differ."""
     notes = []
     if not _pairable(first, second):
         notes.append("unpaired")
-    elif _seeds(first) != _seeds(second):
-        shared = formatting.plural(len(_seeds(first) & _seeds(second)), "shared seed")
-        notes.append(f"difference over {shared}")
+    counts = sorted({len(first), len(second)})
+    notes.append(f"{' and '.join(map(str, counts))} seed{'s' * (counts != [1])}")
     one, other = first[0].spec.model_dump(), second[0].spec.model_dump()
     differing = [name for name in one if one[name] != other[name] and name not in _SEEDS]
     if differing:

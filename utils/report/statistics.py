@@ -83,8 +83,11 @@ def hierarchical_bootstrap(
 
     The interval covers the choice of seeds *and* of test examples. Its limits: with k seeds,
     resampling understates their variance by the factor (k - 1)/k, and with one seed it says nothing
-    about seeds at all and covers test examples only. With `resample_seeds=False` it covers test
-    examples only, given these very runs. Values that are all equal give an interval of width 0.
+    about seeds at all and covers test examples only. On the other hand, noise that is independent
+    between seeds and examples is counted up to three times (Owen, 2007), so where seeds err on
+    unrelated examples the interval is wider than it need be. With `resample_seeds=False` it covers
+    test examples only, given these very runs. Values that are all equal give an interval of width
+    0.
 
     Args:
         values: numbers, one row per seed, one column per test example.
