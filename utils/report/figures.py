@@ -179,7 +179,7 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
         )
     note = f"Bands: 95 % bootstrap interval over {_resampled(chosen)}."
     if left_out:
-        note += f"\nNot shown, as no {unit} were measured: {', '.join(left_out)}."
+        note += f"\nNot shown, as their {unit} are 0 or not measured: {', '.join(left_out)}."
     panel = Panel(_heading(chosen), f"{axis} (log scale)", "Accuracy in %", series, log_x=True)
     return Plot(
         [panel],
@@ -368,6 +368,8 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
         )  # fmt: skip
     if panel.log_x:
         ax.set_xscale("log")
+        if max((x for series in panel.series for x in series.x), default=0) < 1e6:
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     if panel.ticks:
         ax.set_xticks([position for position, _ in panel.ticks])
         ax.set_xticklabels([label for _, label in panel.ticks])

@@ -22,7 +22,7 @@ from utils.report.selection import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table for people, with the numbers behind it.
 
@@ -62,6 +62,9 @@ class Table:
         for row in rows:
             writer.writerow({name: _plain(value) for name, value in row.items()})
         return buffer.getvalue()
+
+    def __repr__(self) -> str:
+        return self.markdown()  # what a terminal and a plain-text front end show
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
@@ -246,8 +249,113 @@ def _targets(chosen: Comparable) -> list[float]:
 _COST_COLUMNS = ["Seconds", "Examples seen", "FLOPs"]
 
 _COST_NOTE = (
-    "Costs are means over seeds of one run with its hyper-parameters given; the search for them "
-    "and predicting are not included. FLOPs are those of the encoder, computed from the shapes of "
+    "Costs are those of one run with its hyper-parameters given, the mean over seeds (of seconds "
+    "the median); the search for them and predicting are not included. FLOPs are those of the "
+    "encoder, computed from the shapes of all batches, padding included; methods without an "
+    "encoder have none."
+)
+_MEMORY_NOTE, *_time_notes(chosen), *_origin_notes(chosen, "costs")],
+        [_cost_row(chosen, cell) for cell in chosen.cells],
+    )
+
+
+def cost_to_reach_table(
+    records: Sequence[Record], accuracies: Sequence[float] | None = None
+) -> Table:
+    """What each method needs to reach a given accuracy: labels, seconds, examples, FLOPs.
+
+    The row is that of the smallest measured number of labels whose mean accuracy reaches the wanted
+    one. Nothing is interpolated: where none does, the method has not reached it in these runs.
+
+    Args:
+        records: of one data set.
+        accuracies: wanted accuracies in 0..1; by default the four highest multiples of 0.05 that at
+            least one method reaches and at least one fails to reach with its fewest labels.
+
+    Raises:
+        CourseError: if the records must not stand in one table; see `selection.comparable`.
+    """
+    chosen = comparable(records)
+    wanted = _targets(chosen) if accuracies is None else list(accuracies)
+    found = [
+        (accuracy, method, first_to_reach(chosen, method, accuracy))
+        for accuracy in wanted
+        for method in chosen.methods
+    ]
+    rows = [
+        [
+            f"{formatting.percent(accuracy)} %",
+            title(method),
+            *(
+                [size_label(cell.n_train), *_cost_cells(cell)]
+                if cell
+                else ["not reached", *[MISSING] * len(_COST_COLUMNS)]
+            ),
+        ]
+        for accuracy, method, cell in found
+    ]
+    return Table(
+        "cost-to-reach",
+        f"{chosen.dataset}: cost to reach an accuracy",
+        ["Accuracy", "Method", "Labels", *_COST_COLUMNS],
+        rows,
+        [
+            "The smallest measured number of labels whose mean accuracy over seeds reaches the "
+            f"wanted one; measured were {', '.join(map(size_label, chosen.sizes))}. Nothing is "
+            'interpolated, and "not reached" speaks of these runs only.',
+            _COST_NOTE,
+            *_time_notes(chosen),
+            *_origin_notes(chosen, "cost-to-reach"),
+        ],
+        [
+            {"wanted_accuracy": accuracy, "reached": cell is not None}
+            | (_cost_row(chosen, cell) if cell else _unreached_row(chosen, method))
+            for accuracy, method, cell in found
+        ],
+    )
+
+
+def reference_table(dataset: str) -> Table:
+    """Published results on `dataset`, which were not measured here, with their sources."""
+    rows = [
+        [
+            entry.system,
+            f"{100 - entry.percent if entry.metric == 'error' else entry.percent:.1f}",
+            entry.split,
+            f"{entry.paper}, {entry.year}, {entry.venue}" + (entry.table and f", {entry.table}"),
+        ]
+        for entry in facts.references(dataset)
+    ]
+    return Table(
+        "published-elsewhere",
+        f"{dataset}: accuracy in % as published elsewhere, with all training examples",
+        ["System", "Accuracy in %", "Split", "Source"],
+        rows,
+        [
+            "These figures were published by others and not measured here: other models, recipes "
+            "and numbers of runs. An error rate is shown as 100 minus itself. Never compare them "
+            "with ours to the decimal."
+        ],
+    )
+
+
+def first_to_reach(chosen: Comparable, method: str, accuracy: float) -> Cell | None:
+    """The cell of `method` with the fewest labels whose mean accuracy is at least `accuracy`."""
+    cells = (cell for cell in chosen.cells if cell.method == method)
+    return next((cell for cell in cells if cell.mean_and_sd[0] >= accuracy), None)
+
+
+def _targets(chosen: Comparable) -> list[float]:
+    means = [cell.mean_and_sd[0] for cell in chosen.cells]
+    multiples = [step / 20 for step in range(1, 21)]
+    return [target for target in multiples if min(means) < target <= max(means)][-4:]
+
+
+_COST_COLUMNS = ["Seconds", "Examples seen", "FLOPs"]
+
+_COST_NOTE = (
+    "Costs are those of one run with its hyper-parameters given, the mean over seeds (of seconds the "
+    "median); the search for them and predicting are not included. FLOPs are those of the encoder, computed from the shapes of "
     "all batches, padding included; methods without an encoder have none."
 )
 _MEMORY_NOTE = (
@@ -304,7 +412,7 @@ def _seen_notes(chosen: Comparable) -> list[str]:
 
 def _time_notes(chosen: Comparable) -> list[str]:
     if any(len({machine(record) for record in cell.records}) > 1 for cell in chosen.cells):
-        return ["Seconds of runs on different machines are not averaged: such cells stay empty."]
+        return ["Seconds on different machines are never put together: such cells stay empty."]
     return []
 
 
