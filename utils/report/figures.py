@@ -179,7 +179,7 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
         )
     note = f"Bands: 95 % bootstrap interval over {_resampled(chosen)}."
     if left_out:
-        note += f"\nNot shown, as their {unit} are 0 or not measured: {', '.join(left_out)}."
+        note += f"\nNot shown ({unit} 0 or not measured): {', '.join(left_out)}."
     panel = Panel(_heading(chosen), f"{axis} (log scale)", "Accuracy in %", series, log_x=True)
     return Plot(
         [panel],
