@@ -6,6 +6,7 @@ Colab it runs before the course's dependencies are installed.
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,13 +14,9 @@ import tomllib
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from utils import runtime
 from utils.errors import CourseError
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
 
 NEVER_REPLACED = ("torch", "numpy")
 """Colab's own builds fit its GPU driver and everything else there: they are left alone."""
@@ -38,7 +35,7 @@ def setup() -> None:
     """
     if in_colab():
         install_missing()
-    elif missing := [r.name for r in requirements() if installed_version(r.name) is None]:
+    elif missing := [name for name in map(_name, declared()) if installed_version(name) is None]:
         print(f"Not installed: {', '.join(missing)}. Run `make lab` in the folder of the course.")
     print(f"Device:  {_device()}\nSources: {_sources()}\nProfile: {_profile()}")
 
@@ -48,12 +45,15 @@ def in_colab() -> bool:
     return find_spec("google") is not None and find_spec("google.colab") is not None
 
 
-def requirements() -> list["Requirement"]:
-    """The dependencies that `pyproject.toml` declares."""
-    from packaging.requirements import Requirement
+def declared() -> list[str]:
+    """The dependencies that `pyproject.toml` declares, such as "numpy>=2"."""
+    path = runtime.project_root() / "pyproject.toml"
+    return list(tomllib.loads(path.read_text())["project"]["dependencies"]) if path.exists() else []
 
-    declared = tomllib.loads((runtime.project_root() / "pyproject.toml").read_text())
-    return [Requirement(line) for line in declared["project"]["dependencies"]]
+
+def _name(requirement: str) -> str:
+    """Name in a requirement; `packaging` may be missing too where nothing is installed."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 
 
 def installed_version(distribution: str) -> str | None:
@@ -72,33 +72,43 @@ def install_missing() -> None:
     Raises:
         CourseError: if pip fails.
     """
+    wanted = _wanted()
+    if not wanted:
+        return
+    print(f"Installing {', '.join(_name(requirement) for requirement in wanted)} …")
+    before, owners = _versions(), metadata.packages_distributions()
+    _pip_install(wanted)
+    importlib.invalidate_caches()
+    replaced = {n for n, version in _versions().items() if before.get(n, version) != version}
+    in_use = [
+        module
+        for module, names in owners.items()
+        if module in sys.modules and replaced & set(map(_normalised, names))
+    ]
+    if in_use:
+        print(
+            f"Restart the runtime (menu Runtime), then run this cell again: {', '.join(in_use)} "
+            "was in use and has been replaced."
+        )
+
+
+def _wanted() -> list[str]:
+    """Requirements that are not met and may be installed in Colab."""
+    from packaging.requirements import Requirement
+
     wanted = []
-    for requirement in requirements():
+    for requirement in map(Requirement, declared()):
         version = installed_version(requirement.name)
         if version is not None and requirement.specifier.contains(version, prereleases=True):
             continue
         if requirement.name in NEVER_REPLACED:
-            print(f"This runtime has {requirement.name} {version}; the course asks for "
-                  f"{requirement.specifier}. It is left as it is.")  # fmt: skip
+            print(
+                f"{requirement.name} {version or 'is missing'} is left as it is; the course asks "
+                f"for {requirement.specifier}."
+            )
         elif requirement.name not in NOT_FOR_COLAB:
-            wanted.append(requirement)
-    if not wanted:
-        return
-    print(f"Installing {', '.join(requirement.name for requirement in wanted)} …")
-    before, modules = _versions(), metadata.packages_distributions()
-    _pip_install([str(requirement) for requirement in wanted])
-    importlib.invalidate_caches()
-    replaced = {
-        name for name, version in _versions().items() if before.get(name, version) != version
-    }
-    stale = sorted(
-        module
-        for module, owners in modules.items()
-        if module in sys.modules and replaced & {_normalised(owner) for owner in owners}
-    )
-    if stale:
-        print(f"Restart the runtime (menu Runtime) and run this cell again: {', '.join(stale)} "
-              "was replaced while it was in use.")  # fmt: skip
+            wanted.append(str(requirement))
+    return wanted
 
 
 def _pip_install(packages: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Exercises by lesson: `lesson_NN.EXERCISES`."""
