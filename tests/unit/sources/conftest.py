@@ -65,7 +65,7 @@ def small_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ],
         "topics": [{"text": "The match ended in a draw.", "label": 1}],
     }
-    splits = {"sentiment": ("train", "validation", "test"), "topics": ("train", "test")}
+    splits = {"sentiment": ("train", "validation"), "topics": ("train", "test")}
     for name, lines in rows.items():
         folder = tmp_path / "corpora" / name
         folder.mkdir(parents=True)

@@ -39,7 +39,7 @@ class Expected:
 
 
 CORPORA = [
-    Expected("stanfordnlp/sst2", "sentence", ("train", "validation", "test"), 1000, 2, 0.55),
+    Expected("stanfordnlp/sst2", "sentence", ("train", "validation"), 1000, 2, 0.55),
     Expected("fancyzhx/ag_news", "text", ("train", "test"), 800, 4, 0.35),
 ]
 corpora = pytest.mark.parametrize("corpus", CORPORA, ids=str)

@@ -124,7 +124,7 @@ revisions.FILE.write_text('[datasets]\\n"stanfordnlp/sst2" = "' + "0" * 40 + '"\
 folder = revisions.FILE.parent / "sentiment"
 folder.mkdir()
 embedded.CORPORA = folder.parent
-for split in ("train", "validation", "test"):
+for split in ("train", "validation"):
     (folder / f"{split}.jsonl").write_text('{"idx": 0, "sentence": "A joy.", "label": 1}\\n')
 print(sources.load_dataset("stanfordnlp/sst2")[1].note)
 """
