@@ -1,7 +1,7 @@
 """Compare what a learner's code returned with what it should return, and say how they differ."""
 
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any
 
 RTOL = 1e-5
@@ -21,10 +21,10 @@ class Raised:
 def difference(expected: Any, got: Any, tolerance: float = 0.0) -> str | None:
     """How `got` differs from `expected`, as a clause for the learner; None if they are equal.
 
-    Numbers and the entries of arrays and tensors are equal within rtol 1e-5 and atol 1e-6, or
-    within `tolerance` if that is larger; NaN equals NaN. Precision (float32 or float64) does not
-    matter, but the kind of value does: array or tensor, integers or floats. Lists and tuples are
-    compared item by item, dictionaries key by key.
+    Integers must be equal exactly; other numbers and the entries of arrays and tensors within rtol
+    1e-5 and atol 1e-6, or within `tolerance` if that is larger; NaN equals NaN. Precision (float32
+    or float64) does not matter, but the kind of value does: array or tensor, integers or floats.
+    Lists and tuples are compared item by item, dictionaries key by key.
     """
     if (wanted := _kind(expected)) != (kind := _kind(got)):
         return f"the result should be {wanted}, but is {kind}"
@@ -83,6 +83,8 @@ def _as_array(value: Any) -> Any:
 def _numbers(expected: Any, got: Any, tolerance: float) -> str | None:
     import numpy as np
 
+    if isinstance(expected, Integral) and isinstance(got, Integral):
+        return None if abs(int(expected) - int(got)) <= tolerance else "the value differs"
     if np.isnan(got) and not np.isnan(expected):
         return "the result is not a number (NaN)"
     close = np.isclose(got, expected, rtol=RTOL, atol=max(ATOL, tolerance), equal_nan=True)
@@ -98,7 +100,7 @@ def _arrays(expected: Any, got: Any, tolerance: float) -> str | None:
     wanted, family = (families.get(a.dtype.kind, str(a.dtype)) for a in (expected, got))
     if wanted != family:
         return f"its entries should be {wanted}, but are {family} ({got.dtype})"
-    if expected.dtype.kind not in "iufc":
+    if expected.dtype.kind not in "fc":
         equal = expected == got
     else:
         missing = np.isnan(got) & ~np.isnan(expected)

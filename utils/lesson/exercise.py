@@ -243,4 +243,6 @@ class _Short(reprlib.Repr):
 
 
 def _short(value: Any) -> str:
-    return _Short().repr(value)
+    import numpy as np
+
+    return _Short().repr(value.item() if isinstance(value, np.generic) else value)

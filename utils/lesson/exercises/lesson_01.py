@@ -204,6 +204,7 @@ def _curve_cases(rng: np.random.Generator) -> list[tuple]:
         ([16, 64, 250], small, 0.75),  # reached exactly
         ([16, 64, 250], small, 0.95),  # never reached
         ([16, 64], np.array([[0.5, 0.9], [0.85, 0.85]]), 0.8),  # by one seed only
+        ([16, 64], np.array([[0.2, 0.8, 0.8], [0.8, 0.8, 0.8]]), 0.7),  # one seed failed
     ]
     for target in (0.66, 0.72, 0.78):
         curve = np.linspace(0.55, 0.85, 6)[:, np.newaxis] + rng.normal(0, 0.06, (6, 4))
@@ -241,6 +242,11 @@ the seeds is at least `target`, as a float, and `float("inf")` if none is.
             "every seed instead of the mean",
             "You stop at the first size where *all* seeds reach the target. Asked is the mean.",
             lambda sizes, a, target: _first(sizes, a.min(axis=1) >= target),
+        ),
+        Mistake(
+            "the median instead of the mean",
+            "You take the median over the seeds, which hides a run that failed. Asked is the mean.",
+            lambda sizes, a, target: _first(sizes, np.median(a, axis=1) >= target),
         ),
         Mistake(
             "above instead of at least",
