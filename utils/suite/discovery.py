@@ -107,6 +107,11 @@ class Notebook:
         evidence = self.course.get("evidence", {})
         return evidence if isinstance(evidence, dict) else {}
 
+    @property
+    def uses_device(self) -> bool:
+        """Whether it runs models; a lesson that only reads records says `uses_device: false`."""
+        return self.course.get("uses_device", True) is not False
+
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
         """The parameters by name; empty if no cell is tagged `parameters`.

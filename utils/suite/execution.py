@@ -324,12 +324,19 @@ class _Task:
         if cell is None:
             lines = [f"The notebook {reason} It had not begun its first cell."]
         else:
-            executed = code_cells(Notebook(self.output).document)[cell.number - 1]
-            lines = [f"The notebook {reason} It was in {executed}.", excerpt(executed)]
+            cell = self._executed(cell)
+            lines = [f"The notebook {reason} It was in {cell}.", excerpt(cell)]
         if self.session.log.exists():
             tail = self.session.log.read_text(errors="replace").rstrip().splitlines()[-4:]
             lines += [f"  kernel: {line}" for line in tail]
         return "\n".join(lines)
+
+    def _executed(self, cell: Cell) -> Cell:
+        """The cell with its outputs; without, if the executed notebook was not fully written."""
+        try:
+            return code_cells(Notebook(self.output).document)[cell.number - 1]
+        except (CourseError, IndexError):
+            return cell
 
 
 def _parameters_position(cells: list[dict[str, Any]]) -> int:

@@ -116,7 +116,7 @@ class Session:
             with self.log.open("wb") as file:
                 yield file
         finally:
-            if self.log.stat().st_size == 0:
+            if self.log.exists() and self.log.stat().st_size == 0:
                 self.log.unlink()
 
     def started(self, manager: AsyncKernelManager) -> None:
