@@ -1,0 +1,82 @@
+"""Grids: their size, their trials and the hyper-parameters that these choose."""
+
+import pytest
+
+from utils.adaptation import METHODS
+from utils.errors import CourseError
+from utils.experiments import Grid, get_grid
+from utils.experiments.forecast import predicted_seconds
+
+SST2 = "stanfordnlp/sst2"
+
+
+@pytest.fixture
+def full() -> Grid:
+    return get_grid("learning-curves")("full", datasets=[SST2])
+
+
+def test_the_published_grid_is_what_the_protocol_asks_for(full):
+    def seeds(method: str, n: int | None) -> set[int]:
+        return {c.seed for c in full.cells if (c.method, c.n_train) == (method, n)}
+
+    for method in METHODS:
+        for n in (16, 64, 250, 500, 2000):
+            assert seeds(method, n) == {0, 1, 2, 3, 4}
+    assert {method for method in METHODS if seeds(method, None)} == {"frozen", "full"}
+    assert seeds("full", None) == {0, 1, 2}
+    assert all(cell.data_seed == cell.seed for cell in full.cells)
+
+
+def test_every_method_has_the_same_trials_and_none_reads_the_reported_split(full):
+    trials = full.trials()
+    assert {trial.split for trial in trials} == {"validation"}
+    for method in METHODS:
+        counts = [trial.n_train for trial in trials if trial.method == method]
+        assert counts == ([] if method == "majority" else [64] * 3 + [500] * 3)
+
+
+def test_winners_of_the_trials_are_taken_by_size(full, make_record):
+    def score(trial) -> list[int]:
+        wanted = {("full", 64): 2e-4, ("full", 500): 5e-5}
+        best = wanted.get((trial.method, trial.n_train)) == trial.hyper.get("learning_rate")
+        return [1, 1, 1, int(best)]
+
+    trials = [make_record(correct=score(trial), **trial.model_dump()) for trial in full.trials()]
+    for record in trials:
+        record.metrics["f1_macro"] = 0.0
+    chosen = {cell.n_train: cell.hyper for cell in full.resolve(trials) if cell.method == "full"}
+    rates = {n: hyper["learning_rate"] for n, hyper in chosen.items()}
+    assert rates == {16: 2e-4, 64: 2e-4, 250: 5e-5, 500: 5e-5, 2000: 5e-5, None: 5e-5}
+    assert chosen[None]["epochs"] == 2
+    assert chosen[2000]["epochs"] == METHODS["full"].defaults["epochs"]
+    assert [cell.seed for cell in full.resolve(trials)] == [cell.seed for cell in full.cells]
+
+
+def test_without_trials_the_defaults_are_complete():
+    for cell in get_grid("learning-curves")("quick").resolve([]):
+        assert set(cell.hyper) == set(METHODS[cell.method].defaults)
+
+
+def test_a_grid_can_be_narrowed():
+    grid = get_grid("learning-curves")("quick", methods=["tfidf"], n_train=[16], seeds=2)
+    assert [(c.method, c.n_train, c.seed) for c in grid.cells] == [
+        ("tfidf", 16, 0),
+        ("tfidf", 16, 1),
+    ]
+
+
+def test_unknown_names():
+    with pytest.raises(CourseError, match="no grid 'x'"):
+        get_grid("x")
+    with pytest.raises(CourseError, match="no method 'x'"):
+        get_grid("learning-curves")("quick", methods=["x"])
+    with pytest.raises(CourseError, match="no profile 'x'"):
+        get_grid("learning-curves")("x")
+
+
+def test_times_are_foretold_from_earlier_runs(make_record):
+    hyper = {"batch_size": 32, "epochs": 4, "min_updates": 100}
+    done = make_record(method="random-init", n_train=800, hyper=hyper, cost={"wall_seconds": 50.0})
+    later = done.spec.model_copy(update={"n_train": 3200})
+    seconds = predicted_seconds([done.spec, later], [done])
+    assert seconds == {done.spec.identity(): 0.0, later.identity(): 200.0}

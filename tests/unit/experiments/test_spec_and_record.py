@@ -1,0 +1,131 @@
+"""Keys depend on all that determines a result and on nothing else; records hold together."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from utils.experiments import Record, Spec, is_stale
+from utils.experiments.record import pack_correct
+from utils.experiments.spec import key_of
+
+BASE = Spec(
+    dataset="stanfordnlp/sst2",
+    model="some/model",
+    method="full",
+    n_train=64,
+    hyper={"learning_rate": 1e-4, "epochs": 3},
+)
+VERSIONS = {"task": 1, "method": 1}
+
+
+def key(spec: Spec, data: str = "d", model: str | None = "m", versions: dict | None = None) -> str:
+    return key_of(spec, data, model, versions or VERSIONS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": "fancyzhx/ag_news"},
+        {"model": "another/model"},
+        {"method": "frozen"},
+        {"n_train": 65},
+        {"n_train": None},
+        {"seed": 1},
+        {"data_seed": 1},
+        {"profile": "full"},
+        {"split": "validation"},
+        {"validation_limit": 499},
+        {"test_limit": 100},
+        {"max_length": 32},
+        {"hyper": {"learning_rate": 1e-4, "epochs": 4}},
+    ],
+)
+def test_each_field_changes_the_key(change):
+    assert key(BASE.model_copy(update=change)) != key(BASE)
+
+
+def test_every_field_is_covered_above():
+    assert set(Spec.model_fields) - {"task"} == {
+        "dataset", "model", "method", "n_train", "seed", "data_seed", "profile", "split",
+        "validation_limit", "test_limit", "max_length", "hyper",
+    }  # fmt: skip
+
+
+def test_data_model_and_versions_change_the_key():
+    others = [
+        key(BASE, data="e"),
+        key(BASE, model="n"),
+        key(BASE, versions={"task": 2, "method": 1}),
+        key(BASE, versions={"task": 1, "method": 2}),
+    ]
+    assert len({key(BASE), *others}) == 5
+
+
+def test_the_order_of_hyper_parameters_does_not_matter():
+    turned = BASE.model_copy(update={"hyper": {"epochs": 3, "learning_rate": 1e-4}})
+    assert key(turned) == key(BASE)
+    assert turned.identity() == BASE.identity()
+
+
+def test_the_key_is_that_of_published_records():
+    # Computed once; if it moves, every published record is orphaned.
+    assert key(BASE) == "ea12920d27aeb962"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"n_train": 0}, {"seed": -1}, {"profile": "huge"}, {"split": "train"}, {"colour": 1}]
+)
+def test_faulty_specs_are_refused(fault):
+    with pytest.raises(ValidationError):
+        Spec(**{"dataset": "d", "method": "full", **fault})
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_packed_examples_come_back(correct):
+    statistics = pack_correct(np.array(correct))
+    blank = Record.model_construct(statistics=statistics)
+    assert blank.correct().tolist() == correct
+
+
+def test_a_record_survives_the_disk(make_record):
+    record = make_record()
+    assert Record.model_validate_json(record.model_dump_json()) == record
+    assert {"spec", "metrics", "cost", "provenance"} <= set(json.loads(record.model_dump_json()))
+
+
+def tampered(record: Record, path: str, value: object) -> str:
+    content = json.loads(record.model_dump_json())
+    *parents, last = path.split(".")
+    place = content
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("metrics.accuracy", 0.76),
+        ("spec.n_train", 32),
+        ("spec.seed", 3),
+        ("provenance.source.fingerprint", "0" * 16),
+        ("provenance.versions_of", {"task": 1, "method": 9}),
+        ("schema_version", 2),
+        ("statistics.n", "3"),
+    ],
+)
+def test_a_tampered_record_is_refused(make_record, path, value):
+    with pytest.raises(ValidationError):
+        Record.model_validate_json(tampered(make_record(), path, value))
+
+
+def test_records_of_older_versions_are_stale(make_record, monkeypatch):
+    record = make_record()
+    assert not is_stale(record)
+    monkeypatch.setattr("utils.tasks.text_classification.VERSION", 2)
+    assert is_stale(record)
