@@ -158,7 +158,9 @@ def _sources() -> str:
         places = [place.name for place in available() if place.usable]
     except (ImportError, CourseError) as error:
         return f"unknown ({error})"
-    return f"{', '.join(places) or 'none'} (asked in this order)"
+    if not places:
+        return "none can be used; run `course doctor` to see why"
+    return f"{', '.join(places)} (asked in this order)"
 
 
 def _profile() -> str:

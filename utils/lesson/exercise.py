@@ -8,6 +8,7 @@ without a guess.
 
 import inspect
 import linecache
+import re
 import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -191,8 +192,9 @@ class Report:
         return text + (f"\n\n{self.message}" if self.message else "") + help_line * wants_help
 
     def plain(self) -> str:
-        """The same without Markdown's emphasis."""
-        return self.markdown().replace("**", "").replace("```\n", "").replace("\n```", "")
+        """The same without the marks of Markdown."""
+        markup = r"\*\*|```\n?|</?div[^>]*>\n*"
+        return re.sub(markup, "", self.markdown()).strip()
 
 
 def _is_untouched(outcome: Any) -> bool:

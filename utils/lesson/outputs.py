@@ -62,7 +62,11 @@ def fenced(code: str, language: str = "python") -> str:
     fence = "```"
     while fence in code:
         fence += "`"
-    return f"{fence}{language}\n{code.rstrip()}\n{fence}"
+    # nbconvert gives code in an output the font of what is around it.
+    return (
+        '<div style="font-family: monospace">\n\n'
+        f"{fence}{language}\n{code.rstrip()}\n{fence}\n\n</div>"
+    )
 
 
 def evidence(**counts: Any) -> None:
@@ -71,7 +75,13 @@ def evidence(**counts: Any) -> None:
     Args:
         counts: such as `records=3`, `optimiser_steps=120`, `device="cpu"`.
     """
-    _emit(EVIDENCE, counts, "Evidence: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
+    _emit(EVIDENCE, counts, "Evidence: " + ", ".join(_count(*item) for item in counts.items()))
+
+
+def _count(name: str, value: Any) -> str:
+    if name.endswith("_bytes"):
+        name, value = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
+    return f"{name.replace('_', ' ')} {value}"
 
 
 def skipped(reason: str) -> None:

@@ -107,7 +107,7 @@ def quiz(lesson: str) -> None:
     for number, question in enumerate(load_quiz(lesson), start=1):
         lettered = list(zip(ascii_lowercase, question.options, strict=False))
         folds = [folded(f"{letter}) {o.text}", o.reply) for letter, o in lettered]
-        markdown.append(f"**{number}. {question.text}**\n\n" + "\n".join(folds))
+        markdown.append(f"##### **{number}. {question.text}**\n\n" + "\n".join(folds))
         lines = [f"   {letter}) {option.text}" for letter, option in lettered]
         plain.append("\n".join([f"{number}. {question.text}", *lines]))
     plain.append(f'Answer with answer("{lesson}", question=1, choice="a").')
