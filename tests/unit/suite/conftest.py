@@ -62,7 +62,7 @@ def write(tmp_path: Path) -> Write:
 
 GOOD = shows(EVIDENCE, {"records": 2, "records_run": 2, "optimiser_steps": 3, "device": "cpu"})
 
-# Seven ways to go wrong, each in its third code cell (the parameters are the first), and a good
+# Ways to go wrong, each in its third code cell (the parameters are the first), and a good
 # one between them. A cell that must not run any more leaves the evidence.
 NOTEBOOKS: dict[str, tuple[str | tuple[str, str], ...]] = {
     "01_error": ("a = 1", "b = 2\nb / 0", GOOD),
@@ -75,10 +75,19 @@ NOTEBOOKS: dict[str, tuple[str | tuple[str, str], ...]] = {
         GOOD,
         shows(SKIPPED, {"reason": "no GPU"}),
     ),
-    "05_dies": ("a = 1", "import os\nos._exit(3)", GOOD),
+    "05_dies": (
+        "import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)",
+        "import os\nos._exit(3)",
+        GOOD,
+    ),
     "06_dies_last": (GOOD, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
     "07_hangs": ("a = 1", "import time\ntime.sleep(600)", GOOD),
     "08_tag": ("a = 1", ("raises-exception", "b = 2\nb / 0"), GOOD),
+    "10_hangs_on": (
+        "import time",
+        "while True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass",
+        GOOD,
+    ),
     "09_swallows": ("a = 1", "try:\n    a / 0\nexcept Exception:\n    pass"),
 }
 

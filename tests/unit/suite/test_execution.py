@@ -55,6 +55,7 @@ def test_kernel_gets_parameters_project_and_local_sockets(result_of: Result) -> 
         ("05_dies", "failed", ["os._exit(3)", "lost its kernel", "ended with status 3"]),
         ("06_dies_last", "failed", ["os.kill", "lost its kernel", "SIGKILL"]),
         ("07_hangs", "timeout", ["time.sleep(600)", "longer than 5 s", "KeyboardInterrupt"]),
+        ("10_hangs_on", "timeout", ["while True:", "longer than 5 s", "except BaseException:"]),
         ("08_tag", "failed", ["| b / 0", "ZeroDivisionError"]),
     ],
 )
@@ -68,6 +69,14 @@ def test_failure_names_the_cell(
     assert "\x1b" not in result.message
     assert result.output is not None
     assert result.output.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
+def test_nothing_outlives_a_dead_kernel(result_of: Result) -> None:
+    output = result_of("05_dies").output
+    assert output is not None
+    child = int(streams(output))
+    until(lambda: not alive(child), seconds=10)
 
 
 def test_swallowed_error_leaves_no_evidence(result_of: Result) -> None:
