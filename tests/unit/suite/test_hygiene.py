@@ -150,8 +150,8 @@ ERROR = {"output_type": "error", "ename": "KeyError", "evalue": "", "traceback":
         (lambda d: first_output(d).update(text="'/Users/ada/x'"), "path .* /Users/ada"),
         (lambda d: first_output(d).update(text="C:\\Users\\ada"), "path .* C:.*Users"),
         (
-            lambda d: figure(d)["data"].update({"text/html": "<p>(/root/.cache/x)</p>"}),
-            "cell 3 .* path .* /root/.cache",
+            lambda d: figure(d)["data"].update({"text/html": "<p>(/opt/conda/x)</p>"}),
+            "cell 3 .* path .* /opt/conda",
         ),
         (
             lambda d: figure(d)["data"].update({"text/html": "<img src='a.png'>"}),
