@@ -135,9 +135,17 @@ def precision() -> Precision:
 
     float32 is kept unless half precision is at least 1.3 times as fast: many CPUs accept bfloat16
     and then run it at half the speed. fp16 (with loss scaling) serves GPUs without bfloat16.
+    `COURSE_PRECISION` ("no", "bf16" or "fp16") overrules the measurement.
+
+    Raises:
+        CourseError: if `COURSE_PRECISION` has another value.
     """
     import torch
 
+    if wanted := os.environ.get("COURSE_PRECISION"):
+        if wanted not in ("no", "bf16", "fp16"):
+            raise CourseError(f"COURSE_PRECISION is {wanted!r}. Choose one of: no, bf16, fp16.")
+        return Precision(wanted, "set by COURSE_PRECISION")
     where = device()
     if where.type == "mps":
         return Precision("no", "float32: mixed precision is not measured on MPS")

@@ -17,4 +17,4 @@ def test_lesson_declares_what_the_suite_reads(lesson: Notebook) -> None:
     assert lesson.title != lesson.name
     assert lesson.minutes is not None
     assert any(minimum > 0 for minimum in lesson.evidence.values())
-    assert all(claim["text"] for claim in claims_of(lesson))
+    assert all(claim.text for claim in claims_of(lesson))

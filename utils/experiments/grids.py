@@ -55,6 +55,10 @@ class Grid:
 
         return [chosen(cell) for cell in self.cells]
 
+    def estimates(self) -> list[Spec]:
+        """The experiments with default hyper-parameters, to foretell how long they will take."""
+        return [_with(cell, {}) for cell in self.cells]
+
     def _trial(self, cell: Spec, candidate: Hyper) -> Spec:
         n = cell.n_train
         above = [anchor for anchor in self.anchors if n is not None and anchor >= n]

@@ -63,7 +63,7 @@ class LiveTable:
     """
 
     def __init__(self, specs: "list[Spec]") -> None:
-        self.specs = list({spec.model_dump_json(): spec for spec in specs}.values())
+        self.specs = list({spec.identity(): spec for spec in specs}.values())
         self.remaining: dict[str, float] = {}
         self.records: list[Record] = []
         self.n_run = 0
@@ -81,7 +81,7 @@ class LiveTable:
         """Take a finished experiment in; `fresh` if it was run just now."""
         self.records.append(record)
         self.n_run += fresh
-        self.remaining.pop(record.spec.model_dump_json(), None)
+        self.remaining.pop(record.spec.identity(), None)
         now = time.monotonic()
         if self._handle is not None and now - self._updated >= _SECONDS_BETWEEN_UPDATES:
             self._updated = now

@@ -11,7 +11,7 @@ from utils.suite.audit import AuditResult, Problem, audit
 from utils.suite.discovery import Notebook, claims_of, discover, find
 from utils.suite.execution import Progress, run
 from utils.suite.parameters import parse_parameters
-from utils.suite.results import NotebookResult, SuiteResult
+from utils.suite.results import NotebookResult, SuiteResult, shown
 
 __all__ = [
     "AuditResult",
@@ -26,4 +26,5 @@ __all__ = [
     "find",
     "parse_parameters",
     "run",
+    "shown",
 ]

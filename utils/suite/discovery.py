@@ -11,6 +11,7 @@ from typing import Any
 
 from utils import runtime
 from utils.errors import CourseError
+from utils.lesson.claims import Claim, claims_in
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 
@@ -243,46 +244,11 @@ def _assignments(name: str, cell: Cell) -> Iterator[tuple[str, Any]]:
             yield ast.unparse(target), value
 
 
-def claims_of(notebook: Notebook) -> list[dict[str, Any]]:
-    """The `claim("…", …)` calls of a notebook, read without running it.
-
-    Returns:
-        One dictionary a claim, in order: the positional text as "text", and every keyword argument
-        under its name.
+def claims_of(notebook: Notebook) -> list[Claim]:
+    """The claims of a notebook, in order, read without running it.
 
     Raises:
-        CourseError: naming the cell, if an argument is not a literal or the text is missing.
+        CourseError: if an argument of a claim is not a literal, or the claim cannot be tested.
     """
-    return [
-        _claim(notebook, cell, call)
-        for cell in notebook.code_cells
-        if "claim" in cell.source
-        for call in _calls_in_order(parse(notebook.name, cell), "claim")
-    ]
-
-
-def _calls_in_order(tree: ast.Module, name: str) -> list[ast.Call]:
-    calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node.func) == name
-    ]
-    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
-
-
-def _called(function: ast.expr) -> str:
-    """The last name of what is called: "claim" for both `claim(…)` and `lesson.claim(…)`."""
-    return ast.unparse(function).rpartition(".")[2]
-
-
-def _claim(notebook: Notebook, cell: Cell, call: ast.Call) -> dict[str, Any]:
-    try:
-        (text,) = [ast.literal_eval(argument) for argument in call.args]
-        keywords = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords if k.arg}
-        if len(keywords) != len(call.keywords):
-            raise ValueError("** is not literal")
-    except ValueError as error:
-        raise CourseError(
-            f"{notebook.name}, {cell}: a claim takes one text and keyword arguments, all written "
-            f"as literals, so that `course check` can read it without running the lesson; "
-            f"this one is `{ast.unparse(call)}`."
-        ) from error
-    return {"text": text, **keywords}
+    source = "\n".join(without_magics(cell.source) for cell in notebook.code_cells)
+    return claims_in(source, notebook.number)

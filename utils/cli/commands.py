@@ -1,0 +1,383 @@
+"""The commands of `course`; each calls the room that does the work and shows what came out."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from utils import runtime
+from utils.errors import CourseError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run the lessons, measure models, regenerate the tables.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", "-p", help="smoke (seconds), quick (minutes) or full (hours).")
+]
+Lessons = Annotated[
+    list[str] | None, typer.Argument(help="Numbers, names or files of lessons; default: all.")
+]
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def run(
+    lessons: Lessons = None,
+    profile: ProfileOption = "quick",
+    seeds: Annotated[int, typer.Option(help="Run each lesson with SEED = 0 … SEEDS-1.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Lessons at a time.")] = 1,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one lesson.")] = None,
+    cell_timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the executed notebooks.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the parameters cell; repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Execute lessons as notebooks and check that each did what it promises.
+
+    JSON: profile, started, seconds, ok, folder, notebooks [{notebook, seed, status, seconds,
+    output, records, records_run, optimiser_steps, figures, failing_cell, message, skipped, devices,
+    peak_memory_bytes}].
+    """
+    from utils import suite
+    from utils.suite.progress import Display, report
+
+    console = Console(stderr=as_json)
+    with Display(console) as display:
+        result = suite.run(
+            suite.find(lessons or []),
+            profile=profile,
+            parameters=suite.parse_parameters(parameter or []),
+            seeds=seeds,
+            jobs=jobs,
+            timeout=timeout,
+            cell_timeout=cell_timeout,
+            out=out,
+            on_progress=display,
+        )
+    report(console, result)
+    if as_json:
+        _print_json(result.as_json())
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(name="list")
+def list_lessons(as_json: Json = False) -> None:
+    """List the lessons.
+
+    JSON: a list of {number, name, title, minutes, parameters: {name: default}}.
+    """
+    from utils.suite import discover
+
+    lessons = discover()
+    if as_json:
+        _print_json(
+            [
+                {
+                    "number": lesson.number,
+                    "name": lesson.name,
+                    "title": lesson.title,
+                    "minutes": lesson.minutes,
+                    "parameters": {n: p.default for n, p in lesson.parameters.items()},
+                }
+                for lesson in lessons
+            ]
+        )
+        return
+    for lesson in lessons:
+        print(f"{lesson.number}  {lesson.title}  ({lesson.minutes} min)")
+
+
+@app.command()
+def bench(
+    grid: Annotated[str, typer.Argument(help="Name of the grid, such as learning-curves.")],
+    profile: ProfileOption = "quick",
+    dataset: Annotated[list[str] | None, typer.Option(help="Hub id; repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method; repeatable.")] = None,
+    n: Annotated[
+        list[str] | None, typer.Option(help="Training examples, or all; repeatable.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id of a pre-trained encoder.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how long it takes.")] = False,
+) -> None:
+    """Run a grid of experiments; what is recorded already is not run again."""
+    from utils.experiments import Store, get_grid, predicted_seconds, run_grid
+
+    options: dict[str, Any] = {
+        "datasets": dataset,
+        "methods": method,
+        "seeds": seeds,
+        "model": model,
+    }
+    if n:
+        options["n_train"] = [_size(value) for value in n]
+    given = {name: value for name, value in options.items() if value is not None}
+    wanted = get_grid(grid)(profile, **given)
+    trials, store = wanted.trials(), Store.default()
+    seconds = predicted_seconds([*trials, *wanted.estimates()], store.records())
+    hours = sum(seconds.values()) / 3600 / jobs
+    print(
+        f"{len(wanted.cells)} experiments and {len(trials)} trials, "
+        f"{sum(s == 0 for s in seconds.values())} of them recorded: about {hours:.2f} hours left."
+    )
+    if dry_run:
+        return
+    result = run_grid(wanted, store, jobs=jobs)
+    print(
+        f"{result.n_run} run, {result.n_reused} reused, {result.optimiser_steps} optimiser steps, "
+        f"{result.seconds:.0f} s. `course tables --own` renders them."
+    )
+
+
+def _size(value: str) -> int | None:
+    if value == "all":
+        return None
+    if not value.isdecimal() or int(value) == 0:
+        raise CourseError(f"{value!r} is no number of training examples: give 16, 2000, … or all.")
+    return int(value)
+
+
+@app.command()
+def tables(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if a page differs.")
+    ] = False,
+    own: Annotated[
+        bool, typer.Option("--own", help="Render this machine's own records into runs/.")
+    ] = False,
+) -> None:
+    """Render tables, figures and README blocks from the published records (or from your own)."""
+    from utils import report
+    from utils.suite import shown
+
+    if own:
+        page, *_ = report.write_own()
+        print(f"Tables and figures of your own runs: {shown(page)}")
+        return
+    results, readme = runtime.results_dir(), runtime.project_root() / "README.md"
+    changes = report.check(results, readme) if check else report.write(results, readme)
+    for change in changes:
+        print(f"{change.kind:8} {shown(change.path)} {change.detail}".rstrip())
+    if check and changes:
+        print("These differ from the records. `course tables` renders them anew.")
+        raise typer.Exit(1)
+    print("Everything is as the records say." if not changes else f"{len(changes)} files written.")
+
+
+@app.command(name="check")
+def check_claims(as_json: Json = False) -> None:
+    """List the claims of all lessons with their verdicts on the published records.
+
+    A claim that fails is a result, not an error: the exit status is 0 unless a claim or a record
+    cannot be read. JSON: a list of {lesson, text, kind, threshold, model, verdict, difference, low,
+    high, p, p_holm, n_seeds, records}.
+    """
+    from utils.experiments import published_records
+    from utils.lesson import evaluate
+    from utils.suite import claims_of, discover
+
+    claims = [claim for lesson in discover() for claim in claims_of(lesson)]
+    verdicts = evaluate(claims, published_records())
+    if as_json:
+        _print_json([verdict.as_dict() for verdict in verdicts])
+        return
+    for verdict in verdicts:
+        print(f"{verdict.claim.lesson}  {verdict.plain()}\n")
+    counts = {v.verdict: sum(w.verdict == v.verdict for w in verdicts) for v in verdicts}
+    print(f"{len(verdicts)} claims: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine offers: device, precision, sources, disk, versions.
+
+    JSON: ok, problems, device, precision, hardware, sources, runs, versions.
+    """
+    from utils.cli.doctor import examine, in_words
+
+    facts = examine()
+    if as_json:
+        _print_json(facts)
+    else:
+        print(in_words(facts))
+    raise typer.Exit(0 if facts["ok"] else 1)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Records: a folder or a .jsonl file.")],
+    b: Annotated[Path, typer.Argument(help="Records to compare with A.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two sets of records, metric by metric; exit status 1 if B is worse anywhere.
+
+    JSON: {worse, rows [{dataset, model, method, n_train, metric, a, b, difference, low, high, p,
+    verdict, note}], only_in_a, only_in_b}.
+    """
+    from utils import report
+    from utils.experiments import read_records
+
+    result = report.compare(read_records(a), read_records(b))
+    if as_json:
+        _print_json(
+            {
+                "worse": result.is_worse,
+                "rows": [vars(row) for row in result.rows],
+                "only_in_a": result.only_in_a,
+                "only_in_b": result.only_in_b,
+            }
+        )
+    else:
+        print(result.table().markdown())
+        print(f"\n{result.summary()}")
+    raise typer.Exit(int(result.is_worse))
+
+
+@app.command()
+def show(
+    record: Annotated[str, typer.Argument(help="Key of a record (or its start), or a file.")],
+    as_json: Json = False,
+) -> None:
+    """Show one record: what was run, what came out, what it cost, where it comes from."""
+    from utils.report import describe
+
+    found = _find_record(record)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        print(describe(found))
+
+
+def _find_record(key: str) -> Any:
+    from utils.experiments import Store, published_records, read_records
+
+    if Path(key).is_file():
+        (record,) = read_records(Path(key))[:1]
+        return record
+    known = {r.key: r for r in [*Store.default().records(), *published_records()]}
+    found = [record for name, record in sorted(known.items()) if name.startswith(key)]
+    if len(found) != 1:
+        what = f"{len(found)} records start with" if found else "No record has the key"
+        raise CourseError(
+            f"{what} {key!r} among the {len(known)} published ones and your own. The tables in "
+            "results/tables/*.csv list the keys behind every number."
+        )
+    return found[0]
+
+
+@app.command()
+def publish(
+    grid: Annotated[str, typer.Argument(help="Name of the grid to publish.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder of records; default: your own.")
+    ] = None,
+    timings: Annotated[
+        Path | None, typer.Option(help="Folder of a suite run: publish times and memory instead.")
+    ] = None,
+) -> None:
+    """Promote records of profile full on real data to results/, and render everything anew."""
+    from utils import report
+    from utils.experiments import Store, get_grid, read_records
+    from utils.suite import shown
+    from utils.suite.timings import publish_timings
+
+    if timings is not None:
+        print(f"Published: {shown(publish_timings(timings))}")
+        return
+    get_grid(grid)
+    records = read_records(source) if source else Store.default().records()
+    done = report.publish(
+        [record for record in records if record.spec.profile == "full"],
+        runtime.results_dir(),
+        name=grid,
+        readme=runtime.project_root() / "README.md",
+    )
+    print(
+        f"{len(done.added)} records added, {len(done.unchanged)} published before, "
+        f"{len(done.superseded)} superseded."
+    )
+    for change in done.changes:
+        print(f"{change.kind:8} {shown(change.path)}")
+
+
+@app.command()
+def pin(
+    ids: Annotated[list[str] | None, typer.Argument(help="Hub ids; default: all known.")] = None,
+) -> None:
+    """Ask the Hub for the present revisions of data sets and models, and write them down."""
+    from utils import sources
+    from utils.sources.revisions import revisions
+
+    for name, revision in sources.pin(ids or list(revisions())).items():
+        print(f"{name}  {revision}")
+
+
+@app.command()
+def sync() -> None:
+    """Write the notebooks from notebooks/source, keeping the outputs of unchanged cells."""
+    from utils.suite import shown
+    from utils.suite.pairing import sync as sync_all
+
+    changed = sync_all()
+    for path in changed:
+        print(shown(path))
+    print(f"{len(changed)} notebooks written." if changed else "All notebooks are in sync.")
+
+
+@app.command()
+def record(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a quick run, such as runs/2026…-quick.")
+    ],
+) -> None:
+    """Put the outputs of an executed quick run into the notebooks of the course."""
+    from utils.suite import find
+    from utils.suite.pairing import record as record_outputs
+
+    executed = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not executed:
+        raise CourseError(f"There are no executed notebooks in {folder}.")
+    for path in executed:
+        (notebook,) = find([path.stem])
+        record_outputs(path, notebook)
+        print(f"Recorded {notebook.name}")
+
+
+@app.command()
+def stamp(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if stale.")] = False,
+) -> None:
+    """Write badges, first cells and the lesson table, from the repository in pyproject.toml."""
+    from utils.suite import shown
+    from utils.suite.stamping import stamp as stamp_all
+
+    changed = stamp_all(check=check)
+    for path in changed:
+        print(shown(path))
+    if check and changed:
+        print("These are not as `course stamp` writes them.")
+        raise typer.Exit(1)
+    print(f"{len(changed)} files {'differ' if check else 'written'}.")
+
+
+@app.command(hidden=True)
+def lock() -> None:
+    """Write the versions that are installed here into requirements.lock and environment.yml."""
+    from utils.cli.locking import write
+    from utils.suite import shown
+
+    for path in write():
+        print(shown(path))
