@@ -90,12 +90,13 @@ def learning_curves(
     methods: list[str] | None = None,
     n_train: list[int | None] | None = None,
     seeds: int | None = None,
+    first_seed: int = 0,
     model: str = MINILM,
 ) -> Grid:
     """Accuracy against the number of labels: the grid of lesson 01.
 
     With all examples (`None` in `n_train`) only frozen features and fine-tuning are run, with at
-    most three seeds and two passes over the data.
+    most three seeds and two passes over the data. Seeds count from `first_seed`.
     """
     size = _LEARNING_CURVES[check(profile)]
     cells = [
@@ -104,7 +105,7 @@ def learning_curves(
         for dataset in datasets or size.datasets
         for method in methods or METHODS
         if n is not None or method in ("frozen", "full")
-        for seed in range(seeds or size.seeds if n is not None else min(seeds or size.seeds, 3))
+        for seed in _seeds(first_seed, seeds or size.seeds, n)
     ]
     return Grid("learning-curves", cells, size.anchors)
 
@@ -157,6 +158,10 @@ _LEARNING_CURVES: dict[Profile, _Size] = {
         ),
     )
 }
+
+
+def _seeds(first: int, number: int, n_train: int | None) -> range:
+    return range(first, first + (number if n_train is not None else min(number, 3)))
 
 
 def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, model: str) -> Spec:

@@ -47,6 +47,7 @@ def run_experiments(
         records=len(result.records),
         records_run=result.n_run,
         optimiser_steps=result.optimiser_steps,
+        sources=sorted({record.provenance["source"]["location"] for record in result.records}),
         device=runtime.device().type,
         peak_memory_bytes=runtime.peak_memory_bytes(),
     )
