@@ -81,6 +81,7 @@ from utils.lesson import (
     show_figure,
     show_source,
     show_table,
+    show_text,
     skipped,
 )
 
@@ -91,7 +92,6 @@ from utils.lesson import (
 # SST-2 (Socher et al., 2013), sentences from film reviews. Below are rows of the *stand-in* that
 # was written for this course and takes its place where the real set cannot be reached. Read them as
 # a model would have to.
-
 # %%
 from utils.tasks import text_classification
 
@@ -169,25 +169,15 @@ records = run_experiments(grid, retrain=RETRAIN)
 # other test sentences.
 
 # %%
-from utils.report import learning_curve_table, learning_curves
+from utils.report import learning_curve_table, learning_curves, select
 
 show_figure(learning_curves(records))
 
 # %% [markdown]
-# **What to look for.** With 16 labels nobody is good, and one seed says little. With a few hundred,
-# the two methods that start from pre-trained weights leave the others behind. Random initialisation
-# stays near the majority class: it has memorised its training sentences (its loss is near zero) and
-# knows nothing about any other. The next picture shows that.
-
-# %%
-from utils.report import select, training_curves
-
-largest = max(spec.n_train for spec in grid.cells)
-show_figure(training_curves(select(records, n_train=largest, method=["full", "random-init"])))
-
-# %% [markdown]
-# Both losses fall. Only one of the two models *generalises*, because its starting point already
-# puts sentences of like meaning near each other. That is what has been transferred.
+# **What to look for.** With 16 labels nobody is good, and one seed says little. Follow the two
+# lines that start from pre-trained weights to the right: do they leave the others behind? And
+# compare *fine-tuning* with *random initialisation*: same network, same sentences, same updates.
+# Only the starting point differs.
 
 # %% [markdown]
 # ## 4 · The published curves
@@ -210,9 +200,26 @@ show_table(learning_curve_table(sst2))
 # %%
 from utils.report import prose
 
-print(prose.accuracy_sentence(sst2, "full", 2000, against="random-init"))
-print(prose.accuracy_sentence(sst2, "frozen", 64, against="tfidf"))
-print(prose.same_as_sentence(sst2, "tfidf", 2000, "frozen"))
+show_text(
+    prose.accuracy_sentence(sst2, "full", 2000, against="random-init"),
+    prose.accuracy_sentence(sst2, "frozen", 64, against="tfidf"),
+    prose.same_as_sentence(sst2, "tfidf", 2000, "frozen"),
+)
+
+# %% [markdown]
+# What happens inside? Here are two of these runs with 500 labels, one from pre-trained and one from
+# random weights, as they trained.
+
+# %%
+from utils.report import training_curves
+
+pair = select(sst2, method=["full", "random-init"], n_train=500, seed=0, split="test")
+show_figure(training_curves(pair))
+
+# %% [markdown]
+# On the left both losses end near zero: both models have learnt their 500 sentences by heart. On
+# the right only one of them knows something about *other* sentences, because its starting point
+# already puts texts of like meaning near each other. That is what has been transferred.
 
 # %% [markdown]
 # Is it the same elsewhere? AG News (Zhang et al., 2015) asks for the topic of a news item: world,
@@ -243,13 +250,12 @@ show_figure(cost_curves(sst2, "flops"))
 show_table(cost_to_reach_table(sst2))
 
 # %% [markdown]
-# Read the last table by rows of equal accuracy. Where a method stands as *not reached*, no amount
-# of labels that was tried has been enough. The lowest accuracies are cheap for everyone; the
-# highest one is reached by one method only, and you can see what it takes.
+# Read this table by rows of equal accuracy. *Not reached* means that no number of labels that was
+# tried has been enough. Which methods reach the last rows, and how many operations did the cheapest
+# of them take?
 
 # %%
-print(prose.cost_sentence(sst2, "frozen", 2000))
-print(prose.cost_sentence(sst2, "full", 2000))
+show_text(prose.cost_sentence(sst2, "frozen", 2000), prose.cost_sentence(sst2, "full", 2000))
 
 # %% [markdown]
 # ## 6 · Claims

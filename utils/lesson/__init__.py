@@ -9,7 +9,7 @@ from utils.lesson.claims import Claim, claim, claims_in
 from utils.lesson.exercise import Exercise, Mistake
 from utils.lesson.first_cell import colab_badge, first_cell
 from utils.lesson.live import run_experiments
-from utils.lesson.outputs import evidence, show_figure, show_table, skipped
+from utils.lesson.outputs import evidence, show_figure, show_table, show_text, skipped
 from utils.lesson.practice import check, hint, progress, show_exercise, solution
 from utils.lesson.questions import answer, quiz
 from utils.lesson.source_code import show_source
@@ -38,6 +38,7 @@ __all__ = [
     "show_figure",
     "show_source",
     "show_table",
+    "show_text",
     "skipped",
     "solution",
 ]

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,13 +29,14 @@ class Family:
 
 @dataclass(frozen=True)
 class Model:
-    """A published model; `year` is that of its first public version."""
+    """A published model, the year of its first public version, and where its label goes."""
 
     name: str
     family: str
     year: int
     millions: float
     published: str
+    label: str = "right"
 
 
 @cache
@@ -94,11 +95,18 @@ def family_map() -> "Figure":
         ax.set_yscale("log")
         ax.set_xlabel("Year of the first public version")
         ax.set_ylabel("Parameters in millions (log scale)")
-        ax.set_xlim(2017.6, 2025.2)
+        ax.set_xlim(2017, 2025)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        ax.legend(frameon=False, loc="upper left")
+        figure.legend(frameon=False, loc="outside upper center", ncols=4)
     figure.alt_text = _alt_text()  # type: ignore[attr-defined]
     return figure
+
+
+_PLACES: dict[str, Any] = {
+    "left": {"xytext": (-8, 0), "horizontalalignment": "right"},
+    "right": {"xytext": (8, 0), "horizontalalignment": "left"},
+    "below": {"xytext": (0, -13), "horizontalalignment": "center"},
+}
 
 
 def _draw_family(ax: "Axes", family: Family, number: int) -> None:
@@ -111,8 +119,8 @@ def _draw_family(ax: "Axes", family: Family, number: int) -> None:
     ax.scatter(x, y, s=70, color=colour, marker="osD^"[number], label=family.title, zorder=3)
     for model in members:
         ax.annotate(
-            model.name, (model.year, model.millions), xytext=(7, 0), fontsize="small",
-            textcoords="offset points", verticalalignment="center",
+            model.name, (model.year, model.millions), textcoords="offset points",
+            fontsize="small", verticalalignment="center", **_PLACES[model.label],
         )  # fmt: skip
 
 

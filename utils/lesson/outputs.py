@@ -81,6 +81,8 @@ def evidence(**counts: Any) -> None:
 def _count(name: str, value: Any) -> str:
     if name.endswith("_bytes"):
         name, value = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     return f"{name.replace('_', ' ')} {value}"
 
 
@@ -127,6 +129,12 @@ def show_figure(figure: "Figure", alt: str | None = None) -> None:
     figure.savefig(image, format="png", bbox_inches="tight", facecolor="white")
     content = {"image/png": image.getvalue(), "text/plain": f"[Figure: {text}]"}
     display(content, raw=True, metadata={"image/png": {"alt": text}})
+
+
+def show_text(*sentences: str) -> None:
+    """Display sentences, such as those that `utils.report.prose` makes, as one paragraph."""
+    text = " ".join(sentences)
+    show(text, text)
 
 
 def show_table(table: Markdown) -> None:
