@@ -3,8 +3,8 @@
 #   course:
 #     evidence:
 #       figures: 5
-#       optimiser_steps: 50
-#       records: 12
+#       optimiser_steps: 30
+#       records: 10
 #     minutes: 35
 #   jupytext:
 #     text_representation:
