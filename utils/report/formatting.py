@@ -42,13 +42,14 @@ def count(value: float | None) -> str:
 
 
 def power_of_ten(value: float | None) -> str:
-    """A large number as 3.2 × 10¹²."""
+    """A large number as 3.2 × 10¹², with spaces that do not break."""
     if value is None:
         return MISSING
     if value == 0:
         return "0"
     digits, exponent = f"{value:.1e}".split("e")
-    return f"{digits} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return "\N{NO-BREAK SPACE}".join((digits, "×", power))
 
 
 def mebibytes(value: float | None) -> str:

@@ -105,17 +105,32 @@ def hierarchical_bootstrap(
             f"The bootstrap needs a table of shape (n_seeds, n_examples), not {table.shape}. "
             "Put the values of each seed into a row."
         )
-    n_seeds, n_examples = table.shape
+    draws = _draws(table.tobytes(), table.shape, resample_seeds, resample_examples, n_draws, seed)
+    return Bootstrap(float(table.mean(dtype=np.float64)), draws, *table.shape)
+
+
+@lru_cache(maxsize=512)  # the same cells stand in tables, figures, sentences and claims
+def _draws(
+    content: bytes,
+    shape: tuple[int, int],
+    resample_seeds: bool,
+    resample_examples: bool,
+    n_draws: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Sorted means of the resampled tables, (n_draws,)."""
+    table = np.frombuffer(content, dtype=np.float32).reshape(shape)
     if resample_examples:
         sums = _resampled_sums(table, n_draws, seed)
     else:
         sums = np.tile(table.sum(axis=1, dtype=np.float64), (n_draws, 1))
     if resample_seeds:
         # Seeds get a stream of their own: as many seeds as examples must not be drawn alike.
-        sums = sums * _counts(n_seeds, n_draws, seed + 1)
+        sums = sums * _counts(shape[0], n_draws, seed + 1)
     # Dividing last keeps the sums of whole numbers exact, so that a tie is a tie.
     draws = np.sort(sums.sum(axis=1) / table.size)
-    return Bootstrap(float(table.mean(dtype=np.float64)), draws, n_seeds, n_examples)
+    draws.flags.writeable = False
+    return draws
 
 
 def _resampled_sums(table: NDArray[np.float32], n_draws: int, seed: int) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ def test_same_as(records):
 
 def test_cost(records):
     assert prose.cost_sentence(records, "full", 64) == (
-        "Fine-tuning with 64 labels took 3.2 seconds and 1.3 × 10¹¹ FLOPs in the encoder per run "
+        "Fine-tuning with 64 labels took 3.2 seconds and 1.3 × 10¹¹ FLOPs in the encoder per run "
         "on Test CPU (2 threads)."
     )
 

@@ -112,7 +112,7 @@ def test_costs(make_record):
     records = [make_record(seed=s, cost=c) for s, c in enumerate((cost, more, slow))]
     row = row_of(cost_table([*records, make_record("majority")]), "Fine-tuning")
     assert row["Seconds"] == "14"
-    assert row["FLOPs"] == "2.5 × 10¹²"
+    assert row["FLOPs"] == "2.5 × 10¹²"
     assert row["Examples seen"] == "1,920"
     assert row["Peak memory in MiB"] == "2,048"
     assert row["Trained parameters"] == "22,700,000"
@@ -136,7 +136,7 @@ def test_cost_to_reach_takes_the_first_measured_size(make_record):
     records += [make_record("tfidf", n_train=n, correct=right(120)) for n in (16, 500)]
     table = cost_to_reach_table(records, [0.8, 0.9])
     shown = {(row[0], row[1]): row[2:] for row in table.rows}
-    assert shown["80.0 %", "Fine-tuning"] == ["64", "3.2", "192", "1.3 × 10¹¹"]
+    assert shown["80.0 %", "Fine-tuning"] == ["64", "3.2", "192", "1.3 × 10¹¹"]
     assert shown["90.0 %", "Fine-tuning"] == ["not reached", "–", "–", "–"]
     assert shown["80.0 %", "TF-IDF + logistic regression"][0] == "not reached"
     reached = {(r["wanted_accuracy"], r["method"]): r for r in read_csv(table)}
