@@ -9,6 +9,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["COURSE_PRECISION"] = "no"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for variable in ("COURSE_MIRROR", "COURSE_RESULTS", "COURSE_DEVICE", "COURSE_PROFILE"):
     os.environ.pop(variable, None)
 

@@ -126,7 +126,7 @@ def test_compare_finds_nothing_between_a_set_and_itself(own_runs):
         (["show", "zzzz"], ["No record has the key 'zzzz'"]),
         (["compare", "nowhere", "nowhere"], ["no file or folder nowhere"]),
         (["record", "nowhere"], ["no executed notebooks in nowhere"]),
-        (["pin"], ["Hub"]),
+        (["pin"], ["offline mode", "Connect"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and len(value) < 5 else None,
 )
