@@ -341,7 +341,9 @@ lesson.claim(
 
 # %% [markdown]
 # *Undecided* is a result: the data do not tell. With 16 labels the draw of the labels moves the
-# accuracy by several points, and five draws leave a wide interval.
+# accuracy by several points, and five draws leave a wide interval. *Does not hold* is a result as
+# well. The last claim is a rule of thumb, that with very few labels one should freeze the encoder;
+# look at its two rows before you follow it.
 
 # %% [markdown]
 # ## 7 · How this goes wrong
