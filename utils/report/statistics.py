@@ -119,23 +119,29 @@ def _draws(
     seed: int,
 ) -> NDArray[np.float64]:
     """Sorted means of the resampled tables, (n_draws,)."""
-    table = np.frombuffer(content, dtype=np.float32).reshape(shape)
     if resample_examples:
-        sums = _resampled_sums(table, n_draws, seed)
+        sums = _resampled_sums(content, shape, n_draws, seed)
     else:
-        sums = np.tile(table.sum(axis=1, dtype=np.float64), (n_draws, 1))
+        sums = np.tile(_table(content, shape).sum(axis=1, dtype=np.float64), (n_draws, 1))
     if resample_seeds:
         # Seeds get a stream of their own: as many seeds as examples must not be drawn alike.
         sums = sums * _counts(shape[0], n_draws, seed + 1)
     # Dividing last keeps the sums of whole numbers exact, so that a tie is a tie.
-    draws = np.sort(sums.sum(axis=1) / table.size)
+    draws = np.sort(sums.sum(axis=1) / (shape[0] * shape[1]))
     draws.flags.writeable = False
     return draws
 
 
-def _resampled_sums(table: NDArray[np.float32], n_draws: int, seed: int) -> NDArray[np.float64]:
+def _table(content: bytes, shape: tuple[int, int]) -> NDArray[np.float32]:
+    return np.frombuffer(content, dtype=np.float32).reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _resampled_sums(
+    content: bytes, shape: tuple[int, int], n_draws: int, seed: int
+) -> NDArray[np.float64]:
     """Sum of each seed's values in each draw of examples, (n_draws, n_seeds)."""
-    counts = _counts(table.shape[1], n_draws, seed)
+    table, counts = _table(content, shape), _counts(shape[1], n_draws, seed)
     # In float32, sums of products of small integers are exact whatever order BLAS adds them in.
     chunks = [
         counts[start : start + _CHUNK].astype(np.float32) @ table.T

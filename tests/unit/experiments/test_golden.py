@@ -23,9 +23,8 @@ from utils.tasks.text_classification import LAYOUTS
 GOLDEN = Path(__file__).with_name("golden.json")
 SHOWN = 4
 TOLERANCE = 2e-3
-"""In probability. Other processors add in another order, which moves the fifth digit. Warming up for
-20 % of the updates instead of 10 % moves some probability of each trained method by 3e-3 or more.
-"""
+"""In probability. Other processors add in another order, which moves the fifth digit. Doubling the
+warm-up of six updates moves some probability of a trained method by 3e-3 or more."""
 
 
 def tiny(dataset: str, method: str) -> Spec:
