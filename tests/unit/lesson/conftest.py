@@ -59,7 +59,7 @@ def build(method: str, seed: int, correct: Any, *, kind: str = "mirror", **field
         statistics=pack_correct(correct),
         cost={"optimiser_steps": 7.0},
         provenance={
-            "source": {"kind": kind, "fingerprint": "0" * 16},
+            "source": {"kind": kind, "location": kind, "fingerprint": "0" * 16},
             "model_source": {"fingerprint": "1" * 16} if spec.model else None,
             "versions_of": versions,
         },

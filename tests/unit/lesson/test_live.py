@@ -18,7 +18,7 @@ def records(runs_of: RunsOf) -> list[Record]:
 
 def test_the_table_fills_as_experiments_are_done(records: list[Record]) -> None:
     table = LiveTable([record.spec for record in records])
-    table.remaining = {record.spec.model_dump_json(): 100.0 for record in records}
+    table.remaining = {record.spec.identity(): 100.0 for record in records}
     assert "0 of 4 experiments" in table.markdown()
     assert "about 7 min left" in table.markdown()
     table.add(records[0], True)
@@ -63,6 +63,7 @@ def test_it_leaves_evidence_of_what_was_done(
     assert counts["records_run"] == (4 if retrain else 0)
     assert counts["optimiser_steps"] == (28 if retrain else 0)
     assert counts["device"] in ("cpu", "cuda", "mps")
+    assert counts["sources"] == [records[0].provenance["source"]["location"]]
     assert counts["peak_memory_bytes"] > 0
 
 

@@ -38,6 +38,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No mirror, no offline switch, no Hub that could answer, and nothing remembered."""
     for name in ("COURSE_MIRROR", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    # The library reads the variable once, when another test may have imported it already.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     hub._probe.cache_clear()
 
