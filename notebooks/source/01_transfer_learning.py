@@ -354,10 +354,10 @@ lesson.claim(
 # the minimum that this course sets.
 
 # %%
-enough = next(s for s in grid.estimates() if s.method == "full" and s.n_train == 64)
-one_epoch = {**enough.hyper, "epochs": 1, "min_updates": 1}
-too_few = enough.model_copy(update={"hyper": one_epoch})
-trained_little, trained_enough = run_experiments([too_few, enough], retrain=RETRAIN)
+(trained_enough,) = select(records, method="full", n_train=64, seed=SEED, split="test")
+one_epoch = {**trained_enough.spec.hyper, "epochs": 1, "min_updates": 1}
+too_few = trained_enough.spec.model_copy(update={"hyper": one_epoch})
+(trained_little,) = run_experiments([too_few], retrain=RETRAIN)
 
 # %%
 for record in (trained_little, trained_enough):

@@ -86,8 +86,11 @@ for (name, split), number in Counter((r.spec.dataset, r.spec.split) for r in pub
     print(f"{name:20} {split:10} {number:4} records")
 
 # %%
+from utils import runtime
+
 locations = sorted({record.provenance["source"]["location"] for record in published})
-evidence(records=len(published), records_run=0, optimiser_steps=0, sources=locations)
+memory = runtime.peak_memory_bytes()
+evidence(records=len(published), records_run=0, sources=locations, peak_memory_bytes=memory)
 
 # %% [markdown]
 # Records of the *validation* split are trials: they decided on learning rates and the like, and
@@ -126,7 +129,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from utils import runtime
 from utils.report import check as check_pages
 
 copy = Path(tempfile.mkdtemp()) / "results"
