@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-
-from utils.tasks.text_classification import Examples
 
 Hyper = dict[str, Any]
 
@@ -19,13 +16,14 @@ class Problem:
     """One experiment, as a method sees it.
 
     `evaluation` is what predictions are wanted for; its labels are never looked at. `validation`
-    serves to choose the best point of a training run. `checkpoint` is a file in which a long
-    training may leave its state, to be resumed.
+    serves to choose the best point of a training run. All three hold what the task's `load` gives.
+    `n_classes` is the number of labels, or of tokens where tokens are predicted. `checkpoint` is a
+    file in which a long training may leave its state, to be resumed.
     """
 
-    train: Examples
-    validation: Examples
-    evaluation: Examples
+    train: Any
+    validation: Any
+    evaluation: Any
     n_classes: int
     seed: int
     max_length: int
@@ -38,21 +36,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out: class probabilities (n_evaluation, n_classes), costs and the training curve.
+    """What came out: predictions, costs and the training curve.
 
+    `predictions` is what the task's `score` takes: class probabilities (n_evaluation, n_classes) in
+    text classification, tokens (n_evaluation, length) where sequences are written.
     `cost` has `wall_seconds` (all that adapting takes, tokenising included; predicting excluded),
     `optimiser_steps`, `examples_seen`, `tokens_seen` (padding included), `flops` (of the encoder),
     `parameters` and `trainable_parameters`.
     """
 
-    probabilities: NDArray[np.float32]
+    predictions: NDArray[Any]
     cost: dict[str, float]
     curve: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way of adapting, with `defaults` of its hyper-parameters, tuned over `candidates`.
+    """A way to solve a `task`, with `defaults` of its hyper-parameters, tuned over `candidates`.
 
     All methods that can be tuned have the same number of candidates. `version` is raised by hand
     whenever results change; records of an older version are then stale. `implementation` names the
@@ -66,6 +66,7 @@ class Method:
     defaults: Hyper
     candidates: list[Hyper]
     implementation: str
+    task: str = "text-classification"
 
     def fit(self, problem: Problem) -> Outcome:
         """Adapt to `problem` and predict its evaluation examples."""

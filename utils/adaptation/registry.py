@@ -53,6 +53,25 @@ METHODS: dict[str, Method] = {
             candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 3e-4}],
             implementation="utils.adaptation.fine_tuning:random_init",
         ),
+        Method(
+            name="encoder-decoder",
+            title="Encoder–decoder from random weights",
+            version=1,
+            needs_model=False,
+            defaults={
+                "batch_size": 64,
+                "learning_rate": 2e-3,
+                "epochs": 1,
+                "min_updates": 1,
+                "weight_decay": 0.01,
+                "d_model": 64,
+                "n_layers": 2,
+                "n_heads": 4,
+            },
+            candidates=[],
+            implementation="utils.adaptation.sequence_to_sequence:encoder_decoder",
+            task="sequence-copying",
+        ),
     )
 }
 
@@ -62,3 +81,8 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise CourseError(f"There is no method {name!r}. Choose one of: {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+def methods_for(task: str) -> list[str]:
+    """Names of the methods that solve `task`, in the order of tables."""
+    return [method.name for method in METHODS.values() if method.task == task]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from utils.adaptation import METHODS, Method, get_method
+from utils.adaptation import METHODS, Method, get_method, methods_for
 from utils.adaptation.method import Hyper
 from utils.errors import CourseError
 from utils.experiments.record import Record
@@ -103,7 +103,7 @@ def learning_curves(
         _cell(size, dataset, get_method(method), n, seed, model)
         for n in n_train or size.n_train
         for dataset in datasets or size.datasets
-        for method in methods or METHODS
+        for method in methods or methods_for("text-classification")
         if n is not None or method in ("frozen", "full")
         for seed in _seeds(first_seed, seeds or size.seeds, n)
     ]

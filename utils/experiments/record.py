@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from utils.adaptation import METHODS
 from utils.experiments.spec import Spec, key_of
-from utils.tasks import text_classification
+from utils.tasks import get_task
 
 SCHEMA_VERSION = 1
 
@@ -72,7 +72,7 @@ def pack_correct(correct: NDArray[np.bool_]) -> dict[str, str]:
 
 def current_versions(spec: Spec) -> dict[str, int]:
     """The code's version of the task and the method of `spec`."""
-    return {"task": text_classification.VERSION, "method": METHODS[spec.method].version}
+    return {"task": get_task(spec.task).VERSION, "method": METHODS[spec.method].version}
 
 
 def is_stale(record: Record) -> bool:

@@ -14,8 +14,7 @@ from utils.adaptation import Problem, get_method
 from utils.errors import CourseError
 from utils.experiments.record import Record, current_versions, pack_correct
 from utils.experiments.spec import Spec, key_of
-from utils.tasks import text_classification
-from utils.tasks.text_classification import Splits
+from utils.tasks import Splits, get_task
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,14 @@ def prepare(spec: Spec) -> Prepared:
         CourseError: unknown method, task, data set or model, or one that cannot be reached.
     """
     method = get_method(spec.method)
-    if spec.task != text_classification.NAME:
-        raise CourseError(f"There is no task {spec.task!r}. Known: {text_classification.NAME}.")
+    if spec.task != method.task:
+        raise CourseError(
+            f"The method {spec.method!r} solves the task {method.task!r}, not {spec.task!r}."
+        )
     if method.needs_model and spec.model is None:
         raise CourseError(f"The method {spec.method!r} needs a model: set `model` to its Hub id.")
-    splits = _splits(spec.dataset, spec.profile, spec.validation_limit, spec.test_limit)
+    limits = spec.validation_limit, spec.test_limit
+    splits = _splits(spec.task, spec.dataset, spec.profile, *limits)
     path, source = None, None
     if method.needs_model and spec.model is not None:
         path, source = sources.model_path(spec.model)
@@ -54,23 +56,23 @@ def prepare(spec: Spec) -> Prepared:
 
 
 @lru_cache(maxsize=4)
-def _splits(dataset: str, profile: str, validation_limit: int, test_limit: int | None) -> Splits:
-    return text_classification.load(
+def _splits(
+    task: str, dataset: str, profile: str, validation_limit: int, test_limit: int | None
+) -> Splits:
+    return get_task(task).load(
         dataset, profile=profile, validation_limit=validation_limit, test_limit=test_limit
     )
 
 
 def run(prepared: Prepared) -> Record:
     """Run the experiment and return its record; predictions go to `runs/predictions`."""
-    from utils.metrics import classification_scores
-
-    spec, splits = prepared.spec, prepared.splits
+    spec, splits, task = prepared.spec, prepared.splits, get_task(prepared.spec.task)
     evaluated = splits.test if spec.split == "test" else splits.validation
     method = get_method(spec.method)
     runtime.reset_peak_memory()
     outcome = method.fit(
         Problem(
-            train=text_classification.subset(splits.train, spec.n_train, spec.data_seed),
+            train=task.subset(splits.train, spec.n_train, spec.data_seed),
             validation=splits.validation,
             evaluation=evaluated,
             n_classes=len(splits.label_names),
@@ -83,14 +85,14 @@ def run(prepared: Prepared) -> Record:
             checkpoint=runtime.runs_dir() / "checkpoints" / f"{prepared.key}.pt",
         )
     )
-    predictions = outcome.probabilities.argmax(axis=1)
+    metrics, correct = task.score(outcome.predictions, evaluated)
     with runtime.atomic_file(runtime.runs_dir() / "predictions" / f"{prepared.key}.npz") as file:
-        np.savez_compressed(file, probabilities=outcome.probabilities, labels=evaluated.labels)
+        np.savez_compressed(file, predictions=outcome.predictions, labels=evaluated.labels)
     return Record(
         key=prepared.key,
         spec=spec,
-        metrics=classification_scores(predictions, evaluated.labels),
-        statistics=pack_correct(predictions == evaluated.labels),
+        metrics=metrics,
+        statistics=pack_correct(correct),
         cost={**outcome.cost, "peak_memory_bytes": float(runtime.peak_memory_bytes())},
         provenance=_provenance(prepared),
         curve=outcome.curve,

@@ -123,7 +123,7 @@ class LiveTable:
                 found[cell].append(record.metrics["accuracy"])
         sizes = sorted({n for _, n in planned}, key=size_key)
         lines = [
-            f"| {dataset}, accuracy | {' | '.join(f'{size_label(n)} labels' for n in sizes)} |",
+            f"| {dataset}, accuracy | {' | '.join(f'{size_label(n)} examples' for n in sizes)} |",
             "|---" * (len(sizes) + 1) + "|",
         ]
         for method in dict.fromkeys(method for method, _ in planned):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
+from utils.tasks.splits import Splits
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,17 +58,6 @@ class Examples:
         return Examples([self.texts[i] for i in indices], self.labels[indices])
 
 
-@dataclass(frozen=True)
-class Splits:
-    """A data set, ready: `validation` is cut from its train split, `test` is the reported split."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
-    label_names: list[str]
-    source: "sources.Source"
-
-
 def load(
     dataset_id: str,
     *,
@@ -112,6 +102,16 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
             "after the validation split is cut off. Ask for fewer, or for all (n_train=None)."
         )
     return train.take(_stratified_order(train.labels, data_seed)[:n])
+
+
+def score(
+    predictions: NDArray[np.float32], examples: Examples
+) -> tuple[dict[str, float], NDArray[np.bool_]]:
+    """Accuracy and F1 of class probabilities (n_examples, n_classes), and which are right."""
+    from utils.metrics import classification_scores
+
+    classes = predictions.argmax(axis=1)
+    return classification_scores(classes, examples.labels), classes == examples.labels
 
 
 def _layout(dataset_id: str) -> Layout:

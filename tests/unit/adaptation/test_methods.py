@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from utils import sources
-from utils.adaptation import METHODS, Problem, get_method
+from utils.adaptation import METHODS, Problem, get_method, methods_for
 from utils.adaptation.encoder import TextClassifier, forward_flops, load_encoder, mean_pool
 from utils.adaptation.features import extract
 from utils.errors import CourseError
@@ -40,7 +40,7 @@ def test_majority_predicts_the_most_frequent_class():
     empty = Examples([], np.array([], dtype=int))
     evaluation = Examples(["x", "y"], np.array([0, 2]))
     outcome = get_method("majority").fit(Problem(train, empty, evaluation, 4, 0, 64, {}))
-    np.testing.assert_allclose(outcome.probabilities, [[0, 1 / 3, 2 / 3, 0]] * 2)
+    np.testing.assert_allclose(outcome.predictions, [[0, 1 / 3, 2 / 3, 0]] * 2)
 
 
 def test_tfidf_learns_what_single_words_tell(splits):
@@ -51,8 +51,8 @@ def test_tfidf_learns_what_single_words_tell(splits):
     outcome = get_method("tfidf").fit(
         Problem(train, splits.validation, evaluation, 2, 0, 64, {"C": 10.0})
     )
-    assert outcome.probabilities.argmax(axis=1).tolist() == [1, 0]
-    np.testing.assert_allclose(outcome.probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert outcome.predictions.argmax(axis=1).tolist() == [1, 0]
+    np.testing.assert_allclose(outcome.predictions.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_a_class_missing_from_training_gets_probability_zero(splits):
@@ -60,8 +60,8 @@ def test_a_class_missing_from_training_gets_probability_zero(splits):
     outcome = get_method("tfidf").fit(
         Problem(train, splits.validation, train, 4, 0, 64, {"C": 1.0})
     )
-    assert outcome.probabilities.shape == (6, 4)
-    assert (outcome.probabilities[:, [1, 3]] == 0).all()
+    assert outcome.predictions.shape == (6, 4)
+    assert (outcome.predictions[:, [1, 3]] == 0).all()
 
 
 def test_features_equal_those_of_sentence_transformers(splits):
@@ -125,8 +125,8 @@ def test_random_initialisation_has_the_same_shape_and_other_weights():
 @pytest.mark.parametrize("name", ["full", "random-init"])
 def test_trained_methods_report_their_cost(splits, name):
     outcome = get_method(name).fit(problem(splits, learning_rate=1e-4, **TINY))
-    assert outcome.probabilities.shape == (60, 2)
-    np.testing.assert_allclose(outcome.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert outcome.predictions.shape == (60, 2)
+    np.testing.assert_allclose(outcome.predictions.sum(axis=1), 1, rtol=1e-5)
     assert outcome.cost["optimiser_steps"] == 4
     assert outcome.cost["examples_seen"] == 32
     classifier = TextClassifier(load_encoder(MODEL), 2)
@@ -137,18 +137,18 @@ def test_trained_methods_report_their_cost(splits, name):
 
 def test_the_same_seed_gives_the_same_predictions(splits):
     runs = [get_method("full").fit(problem(splits, learning_rate=1e-4, **TINY)) for _ in range(2)]
-    np.testing.assert_array_equal(runs[0].probabilities, runs[1].probabilities)
+    np.testing.assert_array_equal(runs[0].predictions, runs[1].predictions)
 
 
 def test_a_handful_of_examples_is_memorised(splits):
     few = subset(splits.train, 8, 0)
     hyper = {**TINY, "min_updates": 25, "learning_rate": 3e-4}
     outcome = get_method("full").fit(Problem(few, few, few, 2, 0, 64, hyper, MODEL))
-    assert (outcome.probabilities.argmax(axis=1) == few.labels).all()
+    assert (outcome.predictions.argmax(axis=1) == few.labels).all()
 
 
 def test_all_tunable_methods_have_as_many_candidates():
-    counts = {name: len(method.candidates) for name, method in METHODS.items()}
+    counts = {n: len(METHODS[n].candidates) for n in methods_for("text-classification")}
     assert counts.pop("majority") == 0
     assert set(counts.values()) == {3}
 

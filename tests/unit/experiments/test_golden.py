@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from utils import runtime
-from utils.adaptation import METHODS
+from utils.adaptation import METHODS, methods_for
 from utils.adaptation.method import Hyper
 from utils.experiments import Record, Spec, Store, sweep
 from utils.sources import MINILM
@@ -27,11 +27,18 @@ TOLERANCE = 2e-3
 warm-up of six updates moves some probability of a trained method by 3e-3 or more."""
 
 
+RUNS = [
+    *product(LAYOUTS, methods_for("text-classification")),
+    ("course/reverse", "encoder-decoder"),
+]
+
+
 def tiny(dataset: str, method: str) -> Spec:
     hyper: Hyper = dict(METHODS[method].defaults)
     if "min_updates" in hyper:
         hyper |= {"min_updates": 6, "epochs": 1, "batch_size": 8}
     return Spec(
+        task=METHODS[method].task,
         dataset=dataset,
         model=MINILM if METHODS[method].needs_model else None,
         method=method,
@@ -50,12 +57,15 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def run(dataset: str, method: str, folder: Path) -> tuple[Record, list[list[float]]]:
+    """The record, and some of its probabilities, or its losses where tokens are predicted."""
     (record,) = sweep([tiny(dataset, method)], Store(folder), progress=False).records
+    if record.spec.task != "text-classification":
+        return record, [[point["loss"] for point in record.curve]]
     with np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz") as stored:
-        return record, stored["probabilities"][:SHOWN].astype(float).round(5).tolist()
+        return record, stored["predictions"][:SHOWN].astype(float).round(5).tolist()
 
 
-@pytest.mark.parametrize(("dataset", "method"), list(product(LAYOUTS, METHODS)))
+@pytest.mark.parametrize(("dataset", "method"), RUNS)
 def test_results_move_only_with_a_version(dataset: str, method: str, tmp_path: Path) -> None:
     record, probabilities = run(dataset, method, tmp_path)
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
@@ -80,6 +90,6 @@ def test_another_seed_would_be_noticed(tmp_path: Path) -> None:
     spec = tiny("stanfordnlp/sst2", "full").model_copy(update={"seed": 2})
     (record,) = sweep([spec], Store(tmp_path), progress=False).records
     with np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz") as stored:
-        other = stored["probabilities"][:SHOWN]
+        other = stored["predictions"][:SHOWN]
     golden = json.loads(GOLDEN.read_text())["stanfordnlp/sst2 full"]["probabilities"]
     assert np.abs(other - golden).max() > 5 * TOLERANCE

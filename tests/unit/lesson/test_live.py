@@ -27,7 +27,7 @@ def test_the_table_fills_as_experiments_are_done(records: list[Record]) -> None:
     assert "2 of 4 experiments: 1 run now, 1 recorded earlier; about 3 min left." in text
     one = records[0].metrics["accuracy"]
     assert f"| Fine-tuning | {one:.3f} (1 of 2 seeds) |  |" in text
-    assert "| stanfordnlp/sst2, accuracy | 500 labels | all labels |" in text
+    assert "| stanfordnlp/sst2, accuracy | 500 examples | all examples |" in text
     table.add(records[1], True)
     mean = (one + records[1].metrics["accuracy"]) / 2
     assert f"| Fine-tuning | {mean:.3f} |  |" in table.markdown()

@@ -1,0 +1,43 @@
+"""All tasks by name. A new task is a module with the parts of `Task` and an entry here."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utils.errors import CourseError
+from utils.tasks import sequence_copying, text_classification
+from utils.tasks.splits import Splits
+
+
+class Task(Protocol):
+    """What a module of a task has. `VERSION` is raised by hand whenever results change."""
+
+    NAME: str
+    VERSION: int
+
+    def load(
+        self, dataset_id: str, *, profile: str, validation_limit: int, test_limit: int | None
+    ) -> Splits:
+        """The data set, with splits of the sizes asked for."""
+        ...
+
+    def subset(self, train: Any, n: int | None, data_seed: int) -> Any:
+        """`n` training examples, nested over n for the same seed."""
+        ...
+
+    def score(
+        self, predictions: NDArray[Any], examples: Any
+    ) -> tuple[dict[str, float], NDArray[np.bool_]]:
+        """Metrics, and for each example whether it is right, (n_examples,)."""
+        ...
+
+
+TASKS: dict[str, Task] = {module.NAME: module for module in (text_classification, sequence_copying)}
+
+
+def get_task(name: str) -> Task:
+    """The task called `name`; raises `CourseError` with the known names for any other."""
+    if name not in TASKS:
+        raise CourseError(f"There is no task {name!r}. Choose one of: {', '.join(TASKS)}.")
+    return TASKS[name]
