@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from utils.transformer.counting import encoder_flops
+
 
 def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 0.0) -> Any:
     """The encoder at `model_path` in float32; with `pretrained=False` its shape, random weights.
@@ -69,12 +71,11 @@ class TextClassifier(nn.Module):
 
 
 def forward_flops(config: Any, n_sequences: int, length: int) -> float:
-    r"""Floating-point operations of one forward pass of the encoder's layers.
-
-    With $L$ layers, width $H$, feed-forward width $F$ and sequences of $S$ tokens, a token costs
-    $L(8H^2 + 4HF + 4SH)$; for $F = 4H$ that is $L(24H^2 + 4SH)$ (Kaplan et al., 2020, table 1).
-    Training costs three times as much: forward, and twice that backward.
-    """
-    h, f = config.hidden_size, config.intermediate_size
-    per_token = config.num_hidden_layers * (8 * h * h + 4 * h * f + 4 * length * h)
-    return float(n_sequences * length * per_token)
+    """`encoder_flops` of a model of the library, from its configuration."""
+    return encoder_flops(
+        config.hidden_size,
+        config.intermediate_size,
+        config.num_hidden_layers,
+        n_sequences,
+        length,
+    )

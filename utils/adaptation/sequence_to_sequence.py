@@ -10,7 +10,13 @@ from utils.adaptation.batching import training_batches
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import Batch, Settings, count_updates, train
 from utils.tasks.sequence_copying import END, PAD, START, SequencePairs
-from utils.transformer import EncoderDecoder, TransformerConfig, greedy_search
+from utils.transformer import (
+    EncoderDecoder,
+    TransformerConfig,
+    decoder_flops,
+    encoder_flops,
+    greedy_search,
+)
 
 _IGNORED = -100
 """The label that cross-entropy leaves out."""
@@ -63,11 +69,16 @@ def encoder_decoder(problem: Problem) -> Outcome:
     )
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     n_examples = sum(len(batch) for batch in batches)
+    width, layers, length = hyper["d_model"], hyper["n_layers"], problem.train.labels.shape[1]
+    source_length = problem.train.source_ids.shape[1]
+    flops = encoder_flops(width, 4 * width, layers, n_examples, source_length)
+    flops += decoder_flops(width, 4 * width, layers, n_examples, length, source_length)
     cost = {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(n_examples),
-        "tokens_seen": float(n_examples * problem.train.labels.shape[1]),
+        "tokens_seen": float(n_examples * (length + source_length)),
+        "flops": 3 * flops,
         "parameters": n_weights,
         "trainable_parameters": n_weights,
     }

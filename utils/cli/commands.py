@@ -1,6 +1,7 @@
 """The commands of `course`; each calls the room that does the work and shows what came out."""
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,7 +126,10 @@ def bench(
     if n:
         options["n_train"] = [_size(value) for value in n]
     given = {name: value for name, value in options.items() if value is not None}
-    wanted = get_grid(grid)(profile, **given)
+    make = get_grid(grid)
+    if useless := sorted(given.keys() - signature(make).parameters.keys()):
+        raise CourseError(f"The grid {grid} has no choice of {', '.join(useless)}. Leave it out.")
+    wanted = make(profile, **given)
     trials, store = wanted.trials(), Store.default()
     seconds = predicted_seconds([*trials, *wanted.estimates()], store.records())
     hours = sum(seconds.values()) / 3600 / jobs

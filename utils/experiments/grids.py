@@ -182,7 +182,40 @@ def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, m
     )
 
 
-GRIDS: dict[str, Callable[..., Grid]] = {"learning-curves": learning_curves}
+_SEQUENCES: dict[Profile, tuple[int, int]] = {"smoke": (40, 1), "quick": (700, 1), "full": (700, 5)}
+"""Updates and seeds of `sequence_copying` in each profile."""
+
+
+def sequence_copying(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+) -> Grid:
+    """Our encoder–decoder copies and reverses sequences: the grid of lesson 02."""
+    method = get_method("encoder-decoder")
+    n_updates, n_seeds = _SEQUENCES[check(profile)]
+    cells = [
+        Spec(
+            task=method.task,
+            dataset=dataset,
+            method=method.name,
+            n_train=n_updates * method.defaults["batch_size"],
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+        )
+        for dataset in datasets or ["course/copy", "course/reverse"]
+        for seed in range(first_seed, first_seed + (seeds or n_seeds))
+    ]
+    return Grid("sequence-copying", cells)
+
+
+GRIDS: dict[str, Callable[..., Grid]] = {
+    "learning-curves": learning_curves,
+    "sequence-copying": sequence_copying,
+}
 
 
 def get_grid(name: str) -> Callable[..., Grid]:

@@ -3,6 +3,7 @@
 Importing it needs nothing but Python itself (see `bootstrap`).
 """
 
+from utils.lesson.attention_map import attention_figure, show_attention
 from utils.lesson.bootstrap import setup
 from utils.lesson.card import lesson_card
 from utils.lesson.claims import Claim, claim, claims_in
@@ -21,6 +22,7 @@ __all__ = [
     "Mistake",
     "Verdict",
     "answer",
+    "attention_figure",
     "check",
     "claim",
     "claims_in",
@@ -34,6 +36,7 @@ __all__ = [
     "quiz",
     "run_experiments",
     "setup",
+    "show_attention",
     "show_exercise",
     "show_figure",
     "show_source",

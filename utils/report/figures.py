@@ -58,6 +58,7 @@ class Panel:
     y_label: str
     series: list[Series]
     log_x: bool = False
+    log_y: bool = False
     ticks: list[tuple[float, str]] = field(default_factory=list)
 
 
@@ -353,6 +354,7 @@ def _draw(plot: Plot) -> "Figure":
 
 def _draw_panel(panel: Panel, ax: "Axes") -> None:
     import seaborn as sns
+    from matplotlib.ticker import LogLocator
 
     colours = sns.color_palette("colorblind", len(_MARKERS))
     for series in panel.series:
@@ -370,10 +372,15 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
         ax.set_xscale("log")
         if max((x for series in panel.series for x in series.x), default=0) < 1e6:
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    if panel.log_y:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        ax.yaxis.set_minor_formatter(lambda value, _: "")
     if panel.ticks:
         ax.set_xticks([position for position, _ in panel.ticks])
         ax.set_xticklabels([label for _, label in panel.ticks])
-        ax.minorticks_off()
+        ax.xaxis.minorticks_off()
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.set_title(panel.title, fontsize="medium")

@@ -107,8 +107,14 @@ def overview(records: Sequence[Record]) -> str:
     """Two or three sentences on one data set: the best result, and what few labels give."""
     chosen = comparable(records)
     best = max(chosen.cells, key=lambda cell: cell.mean_and_sd[0])
+    where = f"On {chosen.dataset}{_stand_in(chosen)}"
+    if len(chosen.cells) == 1:
+        return (
+            f"{where}, {_in_sentence(best.method)} with {labels_in_words(best.n_train)} "
+            f"reaches {_accuracy(best)}."
+        )
     sentences = [
-        f"On {chosen.dataset}{_stand_in(chosen)}, the best of {len(chosen.methods)} methods is "
+        f"{where}, the best of {len(chosen.methods)} methods is "
         f"{_in_sentence(best.method)} with {labels_in_words(best.n_train)}: {_accuracy(best)}."
     ]
     fewest = [cell for cell in chosen.cells if cell.n_train == chosen.sizes[0]]

@@ -130,7 +130,7 @@ def _readme(groups: list["_Group"], directory: Path, readme: Path) -> bytes:
     if not readme.exists():
         raise CourseError(f"There is no file {readme.name} to put results into.")
     folder = Path(os.path.relpath(directory, readme.parent)).as_posix()
-    parts = [group.at_a_glance(folder) for group in groups]
+    parts = [group.at_a_glance(folder) for group in groups if group.plots or not group.tables]
     closing = f"All tables, with costs and sources: [{folder}/README.md]({folder}/README.md)."
     content = "\n\n".join([*parts, closing]) if parts else NOTHING_YET
     text = readme.read_text(encoding="utf-8")
@@ -151,7 +151,9 @@ class _Group:
     def of(cls, name: str, records: list[Record], n_before: int) -> "_Group":
         first = records[0]
         dataset = first.spec.dataset
+        generated = first.provenance["source"]["kind"] == "generated"
         real = "embedded stand-in" if is_embedded(first) else "real data"
+        real = "generated data" if generated else real
         heading = f"{dataset} ({real}, profile {first.spec.profile})"
         if all(is_stale(record) for record in records):
             stale = formatting.plural(len(records), "record")
@@ -164,11 +166,10 @@ class _Group:
                 f" {formatting.plural(n_before - len(records), 'record')} with older settings or "
                 "data left out."
             )
-        shown = [
-            tables.learning_curve_table(records),
-            tables.cost_to_reach_table(records),
-            tables.cost_table(records),
-        ]
+        shown = [tables.learning_curve_table(records), tables.cost_table(records)]
+        if generated:  # one size each: nothing to draw
+            return cls(name, heading, summary, shown, {})
+        shown.insert(1, tables.cost_to_reach_table(records))
         if facts.references(dataset):
             shown.append(tables.reference_table(dataset))
         plots = {

@@ -11,7 +11,7 @@ from utils.transformer.attention import (
 )
 from utils.transformer.bert import load_bert
 from utils.transformer.config import TransformerConfig
-from utils.transformer.counting import encoder_flops, encoder_parameters
+from utils.transformer.counting import decoder_flops, encoder_flops, encoder_parameters
 from utils.transformer.generation import beam_search, greedy_search
 from utils.transformer.layers import (
     DecoderLayer,
@@ -48,6 +48,7 @@ __all__ = [
     "attention",
     "beam_search",
     "causal_mask",
+    "decoder_flops",
     "encoder_flops",
     "encoder_parameters",
     "fused_attention",

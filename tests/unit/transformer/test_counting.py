@@ -6,8 +6,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from utils.sources import MINILM
 from utils.transformer import (
+    Decoder,
     Encoder,
     TransformerConfig,
+    decoder_flops,
     encoder_flops,
     encoder_parameters,
     load_bert,
@@ -45,3 +47,12 @@ def test_flops(changes: dict) -> None:
         encoder(input_ids)
     n_matrices = 3 if config.activation == "geglu" else 2
     assert encoder_flops(24, 40, 3, 5, 7, n_matrices) == counter.get_total_flops()
+
+
+def test_flops_of_a_decoder() -> None:
+    config = TransformerConfig(vocab_size=31, d_model=24, n_layers=3, d_ff=40, fused=False)
+    decoder, input_ids = Decoder(config), torch.zeros(5, 7, dtype=torch.long)
+    memory = torch.zeros(5, 11, 24)
+    with FlopCounterMode(display=False) as counter:
+        decoder(input_ids, memory)
+    assert decoder_flops(24, 40, 3, 5, 7, 11) == counter.get_total_flops()
