@@ -18,6 +18,8 @@ def main() -> None:
     """Entry point of the `course` command."""
     # A typer traceback would print all local variables, whole data sets included.
     os.environ.setdefault("TYPER_STANDARD_TRACEBACK", "1")
+    # Threads that wait by spinning take the cores from whatever else runs: several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from utils.cli.commands import app
 
     try:
