@@ -102,7 +102,7 @@ def list_lessons(as_json: Json = False) -> None:
 
 @app.command()
 def bench(
-    grid: Annotated[str, typer.Argument(help="Name of the grid, such as learning-curves.")],
+    grid: Annotated[str, typer.Argument(help="learning-curves, sequence-copying, or speed.")],
     profile: ProfileOption = "quick",
     dataset: Annotated[list[str] | None, typer.Option(help="Hub id; repeatable.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Method; repeatable.")] = None,
@@ -113,8 +113,16 @@ def bench(
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how long it takes.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With speed: print a list of comparisons.")
+    ] = False,
 ) -> None:
-    """Run a grid of experiments; what is recorded already is not run again."""
+    """Run a grid of experiments; what is recorded already is not run again.
+
+    `speed` times our code beside the library's instead, in interleaved pairs.
+    """
+    if grid == "speed":
+        return _speed(as_json)
     from utils.experiments import Store, get_grid, predicted_seconds, run_grid
 
     options: dict[str, Any] = {
@@ -144,6 +152,26 @@ def bench(
         f"{result.n_run} run, {result.n_reused} reused, {result.optimiser_steps} optimiser steps, "
         f"{result.seconds:.0f} s. `course tables --own` renders them."
     )
+
+
+def _speed(as_json: bool) -> None:
+    """Time our code beside the library's; a ratio above 1 means that ours is faster."""
+    from utils.experiments.speed import encoder_speed, speed_record
+
+    found = encoder_speed()
+    record = speed_record(found)
+    name = record["provenance"]["created"].replace(":", "")
+    path = runtime.runs_dir() / "speed" / f"{name}.json"
+    runtime.write_atomically(path, json.dumps(record, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(record["comparisons"], indent=1))
+        return
+    for each in found:
+        print(
+            f"{each.comparison}: {each.ratio:.3f} times as fast (95 % interval {each.low:.3f} to "
+            f"{each.high:.3f}; {1e3 * each.seconds:.0f} ms against {1e3 * each.their_seconds:.0f} "
+            f"ms, {each.n_pairs} pairs)"
+        )
 
 
 def _size(value: str) -> int | None:

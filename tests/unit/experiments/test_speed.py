@@ -1,0 +1,38 @@
+"""Ratios of interleaved timings, on a clock that the test moves."""
+
+import pytest
+
+from utils.experiments.speed import compare_speed
+
+
+class Machine:
+    """Calls that take known times on a clock of their own, which slows down as a whole."""
+
+    def __init__(self) -> None:
+        self.now, self.calls = 0.0, []
+
+    def call(self, name: str, seconds: float):
+        def run() -> None:
+            self.calls.append(name)
+            # The machine gets slower and slower: only neighbours can be compared.
+            self.now += seconds * 1.05 ** len(self.calls)
+
+        return run
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1.0, 2.0), (2.0, 1.0)])
+def test_ratio_is_above_one_when_ours_is_faster(ours: float, theirs: float) -> None:
+    machine = Machine()
+    found = compare_speed(
+        "x", machine.call("ours", ours), machine.call("theirs", theirs), 20, lambda: machine.now
+    )
+    assert found.ratio == pytest.approx(theirs / ours, rel=0.06)
+    assert found.low <= found.ratio <= found.high
+    assert found.high < 1.2 * found.low
+    assert found.their_seconds / found.seconds == pytest.approx(theirs / ours, rel=0.06)
+
+
+def test_pairs_are_interleaved_and_each_goes_first_half_the_time() -> None:
+    machine = Machine()
+    compare_speed("x", machine.call("a", 1), machine.call("b", 1), 4, lambda: machine.now)
+    assert machine.calls == ["a", "b"] * 2 + ["b", "a", "a", "b"] * 2

@@ -1,0 +1,143 @@
+"""How fast our code is beside the library's: pairs of timings, interleaved in one run.
+
+Machines are shared and their clocks change, so only ratios of neighbouring timings are compared.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from utils import runtime
+
+N_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class SpeedComparison:
+    """Ours beside theirs on the same work.
+
+    Attributes:
+        comparison: what was timed.
+        ratio: ours over theirs in examples per second (above 1 is faster), median over pairs.
+        low, high: 95 % bootstrap interval of that median.
+        seconds, their_seconds: median time of one call.
+        n_pairs: pairs of timings.
+    """
+
+    comparison: str
+    ratio: float
+    low: float
+    high: float
+    seconds: float
+    their_seconds: float
+    n_pairs: int
+
+
+def compare_speed(
+    comparison: str,
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    n_pairs: int = N_PAIRS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> SpeedComparison:
+    """Time both in turn, `n_pairs` times, the first one changing from pair to pair."""
+    from scipy.stats import bootstrap
+
+    def timed(call: Callable[[], Any]) -> float:
+        runtime.synchronise()
+        start = clock()
+        call()
+        runtime.synchronise()
+        return clock() - start
+
+    for call in (ours, theirs, ours, theirs):  # warm up
+        call()
+    pairs = np.empty((n_pairs, 2))
+    for number in range(n_pairs):
+        for side in (0, 1) if number % 2 else (1, 0):
+            pairs[number, side] = timed((ours, theirs)[side])
+    ratios = pairs[:, 1] / pairs[:, 0]
+    interval = bootstrap(
+        (ratios,), np.median, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return SpeedComparison(
+        comparison,
+        ratio=float(np.median(ratios)),
+        low=float(interval.low),
+        high=float(interval.high),
+        seconds=float(np.median(pairs[:, 0])),
+        their_seconds=float(np.median(pairs[:, 1])),
+        n_pairs=n_pairs,
+    )
+
+
+def encoder_speed(n_pairs: int = N_PAIRS) -> list[SpeedComparison]:
+    """Our `Encoder` beside transformers' `BertModel`: forward pass, and a step of training.
+
+    Both have MiniLM's weights, no dropout, fused AdamW, and the same batch of 32 sequences of 8 to
+    32 tokens.
+    """
+    import torch
+
+    from utils.adaptation.encoder import load_encoder
+    from utils.sources import MINILM, model_path
+    from utils.transformer import load_bert
+
+    device = runtime.device()
+    ours, theirs = load_bert(MINILM).to(device), load_encoder(model_path(MINILM)[0]).to(device)
+    generator = torch.Generator().manual_seed(0)
+    input_ids = torch.randint(30522, (32, 32), generator=generator).to(device)
+    lengths = torch.randint(8, 33, (32, 1), generator=generator)
+    mask = (torch.arange(32) < lengths).long().to(device)
+
+    def forward(model: Any) -> Any:
+        with torch.inference_mode():
+            return model(input_ids, mask)
+
+    def training_step(model: Any) -> Callable[[], None]:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+
+        def step() -> None:
+            output = model(input_ids, mask)
+            hidden_states = output if isinstance(output, torch.Tensor) else output[0]
+            hidden_states.square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return step
+
+    ours.eval(), theirs.eval()
+    passes = compare_speed(
+        "encoder forward, ours : transformers",
+        lambda: forward(ours),
+        lambda: forward(theirs),
+        n_pairs,
+    )
+    ours.train(), theirs.train()
+    steps = compare_speed(
+        "encoder training step, ours : transformers",
+        training_step(ours),
+        training_step(theirs),
+        n_pairs,
+    )
+    return [passes, steps]
+
+
+def speed_record(found: list[SpeedComparison]) -> dict[str, Any]:
+    """The comparisons with what they were measured on, as it is written to `runs/speed/`."""
+    commit, dirty = runtime.commit()
+    return {
+        "comparisons": [asdict(each) for each in found],
+        "provenance": {
+            "commit": commit,
+            "dirty": dirty,
+            "hardware": runtime.hardware(),
+            "device": runtime.device().type,
+            "versions": runtime.library_versions(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    }
