@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from utils import runtime
+
 # Set before any library is imported; child processes inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["COURSE_PRECISION"] = "no"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.update(runtime.SHORT_WAITS | os.environ)
 for variable in ("COURSE_MIRROR", "COURSE_RESULTS", "COURSE_DEVICE", "COURSE_PROFILE"):
     os.environ.pop(variable, None)
 

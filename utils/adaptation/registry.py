@@ -56,7 +56,7 @@ METHODS: dict[str, Method] = {
         Method(
             name="encoder-decoder",
             title="Encoder–decoder from random weights",
-            version=1,
+            version=2,
             needs_model=False,
             defaults={
                 "batch_size": 64,

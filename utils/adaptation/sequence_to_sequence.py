@@ -65,7 +65,12 @@ def encoder_decoder(problem: Problem) -> Outcome:
         batches,
         lambda rows: _batch(problem.train, rows),
         validate,
-        Settings(hyper["learning_rate"], n_updates, weight_decay=hyper["weight_decay"]),
+        Settings(
+            hyper["learning_rate"],
+            n_updates,
+            weight_decay=hyper["weight_decay"],
+            mixed_precision=False,
+        ),
     )
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     n_examples = sum(len(batch) for batch in batches)

@@ -21,7 +21,8 @@ class Settings:
 
     The learning rate climbs linearly over the share `warmup` of the updates and then falls linearly
     to zero. `n_evaluations` times, at even distances, the model is validated; the weights that did
-    best are kept.
+    best are kept. `mixed_precision` allows half precision where this device gains by it; very small
+    models lose more by converting than they gain.
     """
 
     learning_rate: float
@@ -30,6 +31,7 @@ class Settings:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     n_evaluations: int = 5
+    mixed_precision: bool = True
 
 
 @dataclass
@@ -75,7 +77,8 @@ def train(
     from accelerate import Accelerator
 
     accelerator = Accelerator(
-        mixed_precision=runtime.precision().name, cpu=runtime.device().type == "cpu"
+        mixed_precision=runtime.precision().name if settings.mixed_precision else "no",
+        cpu=runtime.device().type == "cpu",
     )
     optimizer = _optimizer(model, settings)
     model, optimizer = accelerator.prepare(model, optimizer)

@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 
+from utils import runtime
 from utils.errors import CourseError
 
 _SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -18,8 +19,7 @@ def main() -> None:
     """Entry point of the `course` command."""
     # A typer traceback would print all local variables, whole data sets included.
     os.environ.setdefault("TYPER_STANDARD_TRACEBACK", "1")
-    # Threads that wait by spinning take the cores from whatever else runs: several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(runtime.SHORT_WAITS | os.environ)
     from utils.cli.commands import app
 
     try:

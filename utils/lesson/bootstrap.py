@@ -33,6 +33,7 @@ def setup() -> None:
     Raises:
         CourseError: if the installation in Colab fails.
     """
+    os.environ.update(runtime.SHORT_WAITS | os.environ)
     if in_colab():
         install_missing()
     elif missing := [name for name in map(_name, declared()) if installed_version(name) is None]:

@@ -176,9 +176,7 @@ def kernel_environment(profile: str, jobs: int = 1) -> dict[str, str]:
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    # Threads that spin while they wait made training seven times slower on a machine with other
-    # work to do; sleeping costs next to nothing on an idle one.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment = runtime.SHORT_WAITS | environment
     if mirrors := os.environ.get("COURSE_MIRROR"):
         environment["COURSE_MIRROR"] = _joined(*map(os.path.abspath, mirrors.split(os.pathsep)))
     if profile == "smoke":
