@@ -34,9 +34,9 @@ LIBRARIES = (
 )
 
 SHORT_WAITS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
-"""For the environment, before torch is loaded. By default OpenMP threads that wait keep a core busy;
-where another program wants that core too, training becomes up to 70 times slower (measured). A short
-spin keeps small models fast on an idle machine."""
+"""For the environment, before torch is loaded. By default OpenMP threads that wait keep a core
+busy; where another program wants that core too, training becomes up to 70 times slower (measured).
+A short spin keeps small models fast on an idle machine."""
 
 
 def project_root() -> Path:

@@ -3,13 +3,16 @@
 import json
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from utils import runtime
 from utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from utils.experiments import Record
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -322,17 +325,16 @@ def publish(
 ) -> None:
     """Promote records of profile full on real data to results/, and render everything anew."""
     from utils import report
-    from utils.experiments import Store, get_grid, read_records
+    from utils.experiments import Store, read_records
     from utils.suite import shown
     from utils.suite.timings import publish_timings
 
     if timings is not None:
         print(f"Published: {shown(publish_timings(timings))}")
         return
-    get_grid(grid)
     records = read_records(source) if source else Store.default().records()
     done = report.publish(
-        [record for record in records if record.spec.profile == "full"],
+        publishable(grid, records),
         runtime.results_dir(),
         name=grid,
         readme=runtime.project_root() / "README.md",
@@ -343,6 +345,14 @@ def publish(
     )
     for change in done.changes:
         print(f"{change.kind:8} {shown(change.path)}")
+
+
+def publishable(grid: str, records: "list[Record]") -> "list[Record]":
+    """Those of profile full that solve the task of the grid; raises `CourseError` if unknown."""
+    from utils.experiments import get_grid
+
+    tasks = {cell.task for cell in get_grid(grid)("full").cells}
+    return [r for r in records if r.spec.profile == "full" and r.spec.task in tasks]
 
 
 @app.command()

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from utils import runtime
-from utils.experiments import get_grid, run_grid
+from utils.cli.commands import publishable
+from utils.errors import CourseError
+from utils.experiments import get_grid, published_records, run_grid
 
 ROOT = runtime.project_root()
 
@@ -202,3 +204,17 @@ def test_a_tampered_model_is_refused(monkeypatch, capsys, tmp_path):
         cli.main()
     assert stop.value.code == 2
     assert "model.safetensors" in capsys.readouterr().err
+
+
+def test_a_grid_publishes_only_records_of_its_own_task():
+    published = [(r.spec.task, r.spec.dataset) for r in published_records()]
+    assert {task for task, _ in published} == {"text-classification", "sequence-copying"}
+    for grid, task in (
+        ("learning-curves", "text-classification"),
+        ("sequence-copying", "sequence-copying"),
+    ):
+        chosen = publishable(grid, published_records())
+        assert {record.spec.task for record in chosen} == {task}
+        assert len(chosen) == sum(name == task for name, _ in published)
+    with pytest.raises(CourseError, match="no grid"):
+        publishable("sorting", [])
