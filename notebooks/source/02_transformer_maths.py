@@ -379,7 +379,7 @@ def gradient_norms(norm: str, n_layers: int) -> list[float]:
 
 
 # %%
-DEPTHS = [2, 4, 8, 16, 32]
+DEPTHS = [2, 4, 8, 16, 24]
 norms = {(norm, n): gradient_norms(norm, n) for norm in ("post", "pre") for n in DEPTHS}
 by_layer = [
     Series(f"{norm}-LN", list(range(1, 17)), norms[norm, 16], style=3 * i)
@@ -398,7 +398,7 @@ panels = [
         last, log_x=True, log_y=True, ticks=[(n, str(n)) for n in DEPTHS],
     ),
 ]  # fmt: skip
-alt = "; ".join(f"{s.label}: {s.y[0]:.2f} with 2 layers, {s.y[-1]:.2f} with 32" for s in last)
+alt = "; ".join(f"{s.label}: {s.y[0]:.2f} with 2 layers, {s.y[-1]:.2f} with 24" for s in last)
 show_figure(Plot(panels, "Untrained encoders, one batch.", f"Last layer: {alt}.").figure())
 
 # %%
@@ -610,8 +610,9 @@ show_figure(Plot(panels, note, f"Two line charts over length. {alt}.").figure())
 
 # %% [markdown]
 # Memory follows the law: towards the square for the formula, linear for the kernel. Time tends to
-# the square for both, since both compute the same products; the kernel only saves the way to memory
-# and back. At short lengths neither shows its law, as fixed costs weigh more.
+# the square for the kernel too, since it computes the same products; what it saves is the way to
+# memory and back. The formula may do worse than the square where its table outgrows the cache. At
+# short lengths neither shows its law, as fixed costs weigh more.
 
 # %% [markdown]
 # ## 10 · Real weights
