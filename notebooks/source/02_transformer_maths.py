@@ -379,7 +379,7 @@ def gradient_norms(norm: str, n_layers: int) -> list[float]:
 
 
 # %%
-DEPTHS = [2, 4, 8, 16, 24]
+DEPTHS = [2, 4, 8, 16]
 norms = {(norm, n): gradient_norms(norm, n) for norm in ("post", "pre") for n in DEPTHS}
 by_layer = [
     Series(f"{norm}-LN", list(range(1, 17)), norms[norm, 16], style=3 * i)
@@ -398,7 +398,7 @@ panels = [
         last, log_x=True, log_y=True, ticks=[(n, str(n)) for n in DEPTHS],
     ),
 ]  # fmt: skip
-alt = "; ".join(f"{s.label}: {s.y[0]:.2f} with 2 layers, {s.y[-1]:.2f} with 24" for s in last)
+alt = "; ".join(f"{s.label}: {s.y[0]:.2f} with 2 layers, {s.y[-1]:.2f} with 16" for s in last)
 show_figure(Plot(panels, "Untrained encoders, one batch.", f"Last layer: {alt}.").figure())
 
 # %%
@@ -568,7 +568,7 @@ def kept_bytes(function, length: int) -> int:
 def seconds(function, length: int) -> float:
     inputs = [torch.randn(1, 4, length, 32) for _ in range(3)]
     times = []
-    for _ in range(4):
+    for _ in range(3):
         start = time.perf_counter()
         function(*inputs)
         times.append(time.perf_counter() - start)

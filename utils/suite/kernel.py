@@ -180,6 +180,8 @@ class _Client(PapermillNotebookClient):
             managed,
             # A lesson may not hide an error behind the tag `raises-exception`.
             force_raise_errors=True,
+            # Records are written at once and whole; tidying up at the end would take seconds.
+            shutdown_kernel="immediate",
             on_notebook_start=lambda **_: session.raise_if_stopped(),
             on_cell_execute=lambda cell_index, **_: session.enter(cell_index),
             on_cell_executed=_notice_exit,
