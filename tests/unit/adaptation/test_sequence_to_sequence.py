@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from utils.adaptation.sequence_to_sequence import write
+from utils.errors import CourseError
 from utils.experiments import Spec, Store, sweep
+from utils.experiments.run import prepare
 from utils.tasks.sequence_copying import END, PAD, load
 from utils.transformer import EncoderDecoder, TransformerConfig
 
@@ -39,3 +41,10 @@ def test_untrained_it_writes_nothing_right() -> None:
         ends = np.flatnonzero(row == END)
         if len(ends):
             assert (row[ends[0] + 1 :] == PAD).all()
+
+
+def test_a_method_is_not_run_on_a_task_that_it_does_not_solve() -> None:
+    for changes in ({"task": "text-classification"}, {"method": "full"}):
+        wrong = spec("course/copy", 64).model_copy(update=changes)
+        with pytest.raises(CourseError, match="solves the task"):
+            prepare(wrong)

@@ -252,3 +252,28 @@ def test_own_runs_of_any_profile_and_source(tmp_path, make_record):
 
 def test_rendering_without_a_readme_leaves_it_alone(project, make_record):
     assert project / "README.md" not in render_all(project / "results")
+
+
+def test_generated_data_has_tables_but_no_figures_and_no_place_in_the_readme(
+    published, make_record
+):
+    copied = [
+        make_record(
+            "encoder-decoder", 640, seed, correct=np.ones(200, bool), kind="generated",
+            task="sequence-copying", dataset="course/copy",
+        )
+        for seed in range(2)
+    ]  # fmt: skip
+    results, readme = published / "results", published / "README.md"
+    before = readme.read_text()
+    publish(copied, results, name="sequence-copying", readme=readme)
+    page = (results / "README.md").read_text()
+    assert "## course/copy (generated data, profile full)" in page
+    assert (
+        "On course/copy, encoder–decoder from random weights with 640 labels reaches 100.0 %"
+        in page
+    )
+    assert (results / "tables" / "costs_course-copy.csv").exists()
+    assert not list((results / "figures").glob("*course-copy*"))
+    assert readme.read_text() == before
+    assert drift(published) == []
