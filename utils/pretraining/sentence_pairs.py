@@ -28,9 +28,9 @@ def next_sentence_pairs(
     """Draw `n_pairs` pairs of together `length` tokens, every second one a negative.
 
     A negative takes B from another document, at the same relative place as the true successor has
-    in its own, or with `same_document` from elsewhere in the same one (the harder question). Lengths
-    are drawn alike for both answers, so that nothing but the content gives them away. The B of a
-    negative never is, nor overlaps, the true successor.
+    in its own, or with `same_document` from elsewhere in the same one (the harder question).
+    Lengths are drawn alike for both answers, so that nothing but the content gives them away. The
+    B of a negative never is, nor overlaps, the true successor.
 
     Args:
         documents: token numbers; one source only, or the source would give negatives away.
