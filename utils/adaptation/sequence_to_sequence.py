@@ -9,6 +9,7 @@ from utils import runtime
 from utils.adaptation.batching import training_batches
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import Batch, Settings, count_updates, train
+from utils.pretraining.masking import IGNORED
 from utils.tasks.sequence_copying import END, PAD, START, SequencePairs
 from utils.transformer import (
     EncoderDecoder,
@@ -17,9 +18,6 @@ from utils.transformer import (
     encoder_flops,
     greedy_search,
 )
-
-_IGNORED = -100
-"""The label that cross-entropy leaves out."""
 
 
 class TeacherForcing(nn.Module):
@@ -110,7 +108,7 @@ def _batch(pairs: SequencePairs, rows: NDArray[np.int64]) -> Batch:
     labels = pairs.labels[rows]
     starts = np.full((len(rows), 1), START)
     target_ids = np.concatenate([starts, labels[:, :-1]], axis=1)
-    wanted = _tensor(np.where(labels == PAD, _IGNORED, labels)).flatten()
+    wanted = _tensor(np.where(labels == PAD, IGNORED, labels)).flatten()
     source_ids = _tensor(pairs.source_ids[rows])
     return {"source_ids": source_ids, "target_ids": _tensor(target_ids)}, wanted
 

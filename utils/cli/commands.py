@@ -126,6 +126,8 @@ def bench(
     """
     if grid == "speed":
         return _speed(as_json)
+    if as_json:
+        raise CourseError("--json goes with `course bench speed` only. Leave it out.")
     from utils.experiments import Store, get_grid, predicted_seconds, run_grid
 
     options: dict[str, Any] = {
