@@ -685,6 +685,10 @@ print("(layers, heads, queries, keys):", maps.shape)
 # %%
 show_figure(attention_figure(tokens, maps[0], "Layer 1 of all-MiniLM-L6-v2"))
 
+# %% [markdown]
+# Choose layer, head and token yourself. The view below appears when you run its cell in JupyterLab
+# or Colab; GitHub, and notebooks that have not been run here, leave it out.
+
 # %%
 show_attention(tokens, maps)
 
