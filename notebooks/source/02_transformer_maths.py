@@ -189,6 +189,11 @@ show_figure(Plot([largest], "Mean over 500 random queries.", alt).figure())
 # and ignores the rest. Worse, a softmax that is nearly 0 or 1 has nearly no gradient:
 # $\partial a_i / \partial s_j = a_i(\delta_{ij} - a_j)$, where both factors vanish. Divided by
 # $\sqrt{d_k}$, the spread no longer depends on the width.
+#
+# | symbol | variable | shape | asserted by the test |
+# |---|---|---|---|
+# | $\mathrm{Var}(q \cdot k) = d_k$ | `raw.var()` | a number | `test_variance_of_scores_is_the_width` |
+# | $\partial a_i/\partial s_j$ | | (keys, keys) | `test_gradient_of_softmax` |
 
 # %% [markdown]
 # ## 3 · Order
@@ -354,6 +359,13 @@ show_source(Residual, docstring=False)
 show_source(EncoderLayer, docstring=False)
 
 # %% [markdown]
+# | symbol | variable | shape | asserted by the test |
+# |---|---|---|---|
+# | $W_1, W_2$ | `inner.weight`, `outer.weight` | (d_ff, d_model), (d_model, d_ff) | `test_feed_forward_variants` |
+# | $\mu, \sigma^2$ | `x.mean(…)`, `variance` | (…, 1) | `test_layer_norm_by_hand` |
+# | $\gamma, \beta$ | `weight`, `bias` | (d_model,) | `test_layer_norm_equals_torch`, gradients too |
+# | $x + f(x)$ | `total` | (batch, q, d_model) | `test_transformer`, pre and post |
+#
 # What does the place of layer norm change? Take untrained encoders, drawn as in the first
 # Transformer (Glorot and Bengio, 2010), send random tokens through them, and measure how large the
 # gradient of each layer's weights is.
@@ -492,6 +504,12 @@ for name, F in {"Encoder(x) + Decoder(y)": as_a_sum, "Decoder(y, Encoder(x))": a
 # third step must look at the third word. A sum cannot let $y$ choose what to read from $x$; a
 # composition, $\mathrm{Decoder}(y, \mathrm{Encoder}(x))$, does just that. Section 11 trains one to
 # do it.
+#
+# | symbol | variable | shape | asserted by the test |
+# |---|---|---|---|
+# | $\mathrm{Encoder}(x)$ | `memory` | (batch, k, d_model) | `test_transformer`, against `nn.Transformer` |
+# | $\mathrm{Decoder}(y, \mathrm{Encoder}(x))$ | `decoder(target, memory)` | (batch, q, d_model) | `test_transformer` |
+# | $\Delta$ | `delta` | (batch, d_model) | `test_source_and_target_interact` |
 
 # %% [markdown]
 # ## 8 · Counting

@@ -104,3 +104,19 @@ def test_heads_are_slices_of_the_width() -> None:
     assert heads.shape == (2, 4, 3, 2)
     assert (heads[1, 2, 0] == x[1, 0, 4:6]).all()
     assert (merge_heads(heads) == x).all()
+
+
+@pytest.mark.parametrize("width", [4, 64, 1024])
+def test_variance_of_scores_is_the_width(width: int) -> None:
+    query, key = random(20_000, width, seed=1), random(20_000, width, seed=2)
+    scores = (query * key).sum(dim=-1)
+    # The variance of a sample variance of n normal numbers is 2 / n, here with some excess.
+    assert abs(scores.var() / width - 1) < 5 * math.sqrt(3 / len(scores))
+
+
+def test_gradient_of_softmax() -> None:
+    scores = random(7, seed=3)
+    weights = scores.softmax(dim=-1)
+    jacobian = torch.autograd.functional.jacobian(lambda s: s.softmax(dim=-1), scores)
+    formula = torch.diag(weights) - torch.outer(weights, weights)  # a_i (δ_ij - a_j)
+    torch.testing.assert_close(jacobian, formula)

@@ -1,7 +1,7 @@
 """What must hold for every input: order, causality, padding."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -110,3 +110,19 @@ def test_dropout_acts_in_training_only() -> None:
         assert (encoder(input_ids) == encoder(input_ids)).all()
         encoder.train()
         assert (encoder(input_ids) != encoder(input_ids)).any()
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=SEEDS, norm=NORMS, positions=st.sampled_from(["learned", "sinusoidal", "rotary"]))
+def test_source_and_target_interact(seed: int, norm: str, positions: str) -> None:
+    """In a sum f(x) + g(y) the mixed difference vanishes; in an encoder–decoder it does not."""
+    joined = model(EncoderDecoder, seed, norm=norm, positions=positions)
+    (x, x2), (y, y2) = torch.randint(VOCAB, (2, 1, 5)), torch.randint(VOCAB, (2, 1, 4))
+    assume((x != x2).any() and y[0, -1] != y2[0, -1])
+    mask = torch.ones_like(x)
+
+    def last(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return joined.decoder(target, joined.encoder(source, mask), mask)[:, -1]
+
+    delta = last(x, y) - last(x2, y) - last(x, y2) + last(x2, y2)
+    assert delta.norm() > 1e-6
