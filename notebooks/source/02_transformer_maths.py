@@ -419,10 +419,11 @@ for series in last:
     print(f"{series.label:8} gradient of the last layer ~ (number of layers)^{exponent:.2f}")
 
 # %% [markdown]
-# Xiong et al. (2020) prove what the right picture shows: at the start of training the last layer's
-# gradient falls like $1/\sqrt{L}$ with the number of layers in **pre-LN**, and does not fall in
-# **post-LN**. A deep post-LN model that begins with a large learning rate therefore takes steps that
-# are too large for it, which is why BERT is trained with a warm-up.
+# Xiong et al. (2020) prove the tendency that the right picture shows: at the start of training the
+# last layer's gradient falls like $1/\sqrt{L}$ with the number of layers in **pre-LN**, and does not
+# fall in **post-LN**. (With one batch and at most 16 layers, the exponent printed above is only near
+# $-1/2$.) A deep post-LN model that begins with a large learning rate therefore takes steps that are
+# too large for it, which is why BERT is trained with a warm-up.
 #
 # And the sums? Without them, each layer replaces what came in by averages over positions, and after
 # a few layers all positions are alike (Dong et al., 2021), whatever layer norm does. Measured as
