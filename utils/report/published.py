@@ -24,7 +24,7 @@ from utils.experiments import Record, Store, is_stale, published_records
 from utils.report import facts, figures, formatting, prose, tables
 from utils.report.blocks import update_blocks
 from utils.report.figures import Plot
-from utils.report.selection import is_embedded, latest
+from utils.report.selection import is_embedded, latest, origin
 from utils.report.tables import Table
 
 README_BLOCK = "results-at-a-glance"
@@ -36,6 +36,11 @@ _NEW_PAGE = (
     f"nothing is typed by hand.\n\n<!-- course:begin {RESULTS_BLOCK} -->\n"
     f"<!-- course:end {RESULTS_BLOCK} -->\n"
 )
+_DATA = {
+    "real": "real data",
+    "embedded": "embedded stand-in",
+    "generated": "generated data",
+}
 _GENERATED_FOLDERS = ("tables", "figures")
 
 
@@ -151,10 +156,7 @@ class _Group:
     def of(cls, name: str, records: list[Record], n_before: int) -> "_Group":
         first = records[0]
         dataset = first.spec.dataset
-        generated = first.provenance["source"]["kind"] == "generated"
-        real = "embedded stand-in" if is_embedded(first) else "real data"
-        real = "generated data" if generated else real
-        heading = f"{dataset} ({real}, profile {first.spec.profile})"
+        heading = f"{dataset} ({_DATA[origin(first)]}, profile {first.spec.profile})"
         if all(is_stale(record) for record in records):
             stale = formatting.plural(len(records), "record")
             return cls(
@@ -166,10 +168,14 @@ class _Group:
                 f" {formatting.plural(n_before - len(records), 'record')} with older settings or "
                 "data left out."
             )
-        shown = [tables.learning_curve_table(records), tables.cost_table(records)]
-        if generated:  # one size each: nothing to draw
+        if origin(first) == "generated":  # one size each: nothing to draw or to reach
+            shown = [tables.learning_curve_table(records), tables.cost_table(records)]
             return cls(name, heading, summary, shown, {})
-        shown.insert(1, tables.cost_to_reach_table(records))
+        shown = [
+            tables.learning_curve_table(records),
+            tables.cost_to_reach_table(records),
+            tables.cost_table(records),
+        ]
         if facts.references(dataset):
             shown.append(tables.reference_table(dataset))
         plots = {

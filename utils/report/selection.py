@@ -183,16 +183,22 @@ def machine(record: Record) -> str:
     return f"{hardware.get('cpu', 'unknown CPU')} ({threads} thread{'s' * (threads != 1)})"
 
 
+def origin(record: Record) -> str:
+    """What the data are: "real", the "embedded" stand-in, or "generated" by a program."""
+    kind = record.provenance["source"]["kind"]
+    return str(kind) if kind in ("embedded", "generated") else "real"
+
+
 def is_embedded(record: Record) -> bool:
     """Whether the data are the embedded stand-in and not the real data set."""
-    return bool(record.provenance["source"]["kind"] == "embedded")
+    return origin(record) == "embedded"
 
 
 def _data(record: Record) -> str:
     """Data as errors name them. Mirror and Hub are one if their content is the same."""
     source = record.provenance["source"]
-    origin = source["location"] if is_embedded(record) else "real data"
-    return f"{origin}, content {source['fingerprint']}"
+    where = "real data" if origin(record) == "real" else source["location"]
+    return f"{where}, content {source['fingerprint']}"
 
 
 def _model_weights(record: Record) -> str | None:

@@ -17,6 +17,7 @@ from utils.report.selection import (
     comparable,
     is_embedded,
     machine,
+    origin,
     size_label,
     title,
 )
@@ -353,7 +354,7 @@ def _identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
         "n_train": size_label(spec.n_train).replace(",", ""),
         "n_labels": cell.n_labels,
         "profile": spec.profile,
-        "source": "embedded" if is_embedded(cell.records[0]) else "real",
+        "source": origin(cell.records[0]),
         "n_seeds": len(cell.records),
     }
 

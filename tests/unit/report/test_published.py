@@ -274,6 +274,7 @@ def test_generated_data_has_tables_but_no_figures_and_no_place_in_the_readme(
         in page
     )
     assert (results / "tables" / "costs_course-copy.csv").exists()
+    assert ",full,generated,2," in (results / "tables" / "costs_course-copy.csv").read_text()
     assert not list((results / "figures").glob("*course-copy*"))
     assert readme.read_text() == before
     assert drift(published) == []
