@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -248,6 +249,24 @@ def hardware() -> dict[str, Any]:
         system=f"{platform.system()} {platform.machine()}",
     )
     return asdict(facts)
+
+
+def circumstances() -> dict[str, Any]:
+    """What a result was made with and on, for its provenance: code, libraries, machine, time."""
+    import torch
+
+    code, changed = commit()
+    return {
+        "commit": code,
+        "dirty": changed,
+        "versions": library_versions(),
+        "hardware": hardware(),
+        "device": device().type,
+        "precision": precision().name,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _cpu_name() -> str:

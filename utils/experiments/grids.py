@@ -10,6 +10,7 @@ from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
 from utils.sources import MINILM
+from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def sequence_copying(
             data_seed=seed,
             profile=check(profile),
         )
-        for dataset in datasets or ["course/copy", "course/reverse"]
+        for dataset in datasets or SEQUENCE_DATASETS
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     return Grid("sequence-copying", cells)

@@ -1,8 +1,6 @@
 """Run one experiment: `Spec` → `Record`."""
 
-import platform
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -100,23 +98,12 @@ def run(prepared: Prepared) -> Record:
 
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:
-    import torch
-
-    commit, dirty = runtime.commit()
     model = prepared.model_source
     return {
-        "commit": commit,
-        "dirty": dirty,
-        "versions": runtime.library_versions(),
-        "hardware": runtime.hardware(),
-        "device": runtime.device().type,
-        "precision": runtime.precision().name,
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
+        **runtime.circumstances(),
         "source": asdict(prepared.splits.source),
         "model_source": asdict(model) if model else None,
         "versions_of": current_versions(prepared.spec),
         "n_train_available": len(prepared.splits.train),
         "n_validation": len(prepared.splits.validation),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -6,7 +6,6 @@ Machines are shared and their clocks change, so only ratios of neighbouring timi
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -129,15 +128,7 @@ def encoder_speed(n_pairs: int = N_PAIRS) -> list[SpeedComparison]:
 
 def speed_record(found: list[SpeedComparison]) -> dict[str, Any]:
     """The comparisons with what they were measured on, as it is written to `runs/speed/`."""
-    commit, dirty = runtime.commit()
     return {
         "comparisons": [asdict(each) for each in found],
-        "provenance": {
-            "commit": commit,
-            "dirty": dirty,
-            "hardware": runtime.hardware(),
-            "device": runtime.device().type,
-            "versions": runtime.library_versions(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
+        "provenance": runtime.circumstances(),
     }

@@ -28,7 +28,9 @@ TOKENS = (
 )
 SHORTEST, LONGEST = 8, 16
 
-DATASETS = {"course/copy": "copy", "course/reverse": "reverse"}
+DATASETS = {"course/copy": False, "course/reverse": True}
+"""Id of each data set → whether its targets are reversed."""
+
 _N_TRAIN, _N_VALIDATION, _N_TEST = 100_000, 500, 1000
 
 
@@ -68,7 +70,7 @@ def load(
             f"There are {_N_VALIDATION} validation and {_N_TEST} test sequences; "
             f"{validation_limit} and {n_test} were asked for."
         )
-    pairs = _draw(_N_TRAIN + _N_VALIDATION + _N_TEST, DATASETS[dataset_id] == "reverse")
+    pairs = _draw(_N_TRAIN + _N_VALIDATION + _N_TEST, DATASETS[dataset_id])
     digest = hashlib.sha256(pairs.source_ids.tobytes() + pairs.labels.tobytes()).hexdigest()
     source = Source(
         kind="generated",

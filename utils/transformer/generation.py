@@ -68,9 +68,9 @@ def beam_search(
     for all targets it finds the best one. The other arguments are those of `greedy_search`.
     """
     n_sources, device = len(source_ids), source_ids.device
-    rows = torch.arange(n_sources, device=device).repeat_interleave(n_beams)
-    memory = model.encoder(source_ids, source_mask)[rows]
-    memory_mask = source_mask[rows]
+    memory = model.encoder(source_ids, source_mask).repeat_interleave(n_beams, dim=0)
+    memory_mask = source_mask.repeat_interleave(n_beams, dim=0)
+    first_rows = n_beams * torch.arange(n_sources, device=device)[:, None]
     caches = [LayerCache() for _ in model.decoder.layers]
     tokens = source_ids.new_full((n_sources * n_beams, 1), start_id)
     # All beams of a source begin alike: only the first may go on from the start.
@@ -90,7 +90,7 @@ def beam_search(
         beam, word = best // n_words, best % n_words
         total = totals.flatten(start_dim=1).gather(1, best)
         lengths, ended = new_lengths.gather(1, beam), ended.gather(1, beam) | (word == end_id)
-        kept = (beam + n_beams * torch.arange(n_sources, device=device)[:, None]).flatten()
+        kept = (first_rows + beam).flatten()
         tokens = torch.cat([tokens[kept], word.view(-1, 1)], dim=1)
         for cache in caches:
             cache.select(kept)

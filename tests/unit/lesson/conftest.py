@@ -12,6 +12,7 @@ from utils.experiments import Record, Spec
 from utils.experiments.record import current_versions, pack_correct
 from utils.experiments.spec import key_of
 from utils.lesson import outputs
+from utils.lesson.practice import get_exercise
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MakeRecord = Callable[..., Record]
@@ -64,6 +65,20 @@ def build(method: str, seed: int, correct: Any, *, kind: str = "mirror", **field
             "versions_of": versions,
         },
     )
+
+
+def assert_diagnosed(number: str, learner: Any, status: str, mistake: str | None) -> None:
+    """The check gives this status, and names a mistake that holds these words, or none."""
+    report = get_exercise(number).diagnose(learner)
+    assert report.status == status, report
+    assert (report.mistake is None) == (mistake is None)
+    assert mistake is None or mistake in (report.mistake or "")
+
+
+@pytest.fixture
+def diagnosed() -> Callable[[str, Any, str, str | None], None]:
+    """`assert_diagnosed(number, learner, status, mistake)`."""
+    return assert_diagnosed
 
 
 @pytest.fixture

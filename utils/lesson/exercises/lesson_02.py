@@ -299,8 +299,8 @@ def _norm_cases(rng: np.random.Generator) -> list[tuple]:
     return [small, *cases]
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0)
+def _moments(x: Tensor, axis: int = -1) -> tuple[Tensor, Tensor]:
+    return x.mean(axis, keepdim=True), x.var(axis, keepdim=True, correction=0)
 
 
 LAYER_NORM = Exercise(
@@ -358,23 +358,13 @@ Write `my_layer_norm(x, weight, bias, eps)`, which normalises each position by i
             "normalised over the positions",
             "Mean and variance are taken over the *positions*, so that padding and other tokens "
             "change a token. Take them over d_model.",
-            lambda x, w, b, e: (
-                w
-                * (x - x.mean(1, keepdim=True))
-                / (x.var(1, keepdim=True, correction=0) + e).sqrt()
-                + b
-            ),
+            lambda x, w, b, e: w * (x - _moments(x, 1)[0]) / (_moments(x, 1)[1] + e).sqrt() + b,
         ),
         Mistake(
             "normalised over the batch",
             "Mean and variance are taken over the batch, as batch norm does. Take them over "
             "d_model.",
-            lambda x, w, b, e: (
-                w
-                * (x - x.mean(0, keepdim=True))
-                / (x.var(0, keepdim=True, correction=0) + e).sqrt()
-                + b
-            ),
+            lambda x, w, b, e: w * (x - _moments(x, 0)[0]) / (_moments(x, 0)[1] + e).sqrt() + b,
         ),
         Mistake(
             "the mean is not subtracted",
