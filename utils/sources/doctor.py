@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from utils.errors import CourseError
-from utils.sources import embedded, hub, mirror, models, revisions
+from utils.sources import documentation, embedded, hub, mirror, models, revisions
 from utils.sources.source import NotHere
 
 
@@ -46,9 +46,9 @@ def _hub() -> Availability:
 
 
 def _embedded() -> Availability:
-    corpora = ", ".join(
-        f"{corpus.name} for {dataset_id}" for dataset_id, corpus in embedded.REGISTRY.items()
-    )
+    names = {dataset_id: corpus.name for dataset_id, corpus in embedded.REGISTRY.items()}
+    names |= dict.fromkeys(documentation.STANDS_FOR, documentation.NAME)
+    corpora = ", ".join(f"{name} for {dataset_id}" for dataset_id, name in names.items())
     lacking = [
         c.name for c in embedded.REGISTRY.values() if not (embedded.CORPORA / c.name).is_dir()
     ]

@@ -1,4 +1,4 @@
-"""Stand-ins that come with the course: corpora written for it, and the packaged MiniLM."""
+"""Stand-ins that come with the course: corpora written for it, and installed documentation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import CourseError
-from utils.sources import layout
+from utils.sources import documentation, layout
 from utils.sources.source import NotHere, Source
 
 if TYPE_CHECKING:
@@ -50,8 +50,11 @@ def load(dataset_id: str, config: str | None = None) -> "tuple[DatasetDict, Sour
         NotHere: if there is none.
         CourseError: for a configuration other than "default", or a damaged file.
     """
+    if dataset_id in documentation.STANDS_FOR:
+        return documentation.load(dataset_id)
     if dataset_id not in REGISTRY:
-        raise NotHere(f"no corpus stands in for it (there are: {', '.join(REGISTRY)})")
+        known = ", ".join([*REGISTRY, *documentation.STANDS_FOR])
+        raise NotHere(f"no corpus stands in for it (there are: {known})")
     corpus = REGISTRY[dataset_id]
     folder = CORPORA / corpus.name
     if not folder.is_dir():
