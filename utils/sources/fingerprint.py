@@ -30,6 +30,12 @@ def of_dataset(dataset: "DatasetDict") -> str:
     return digest.hexdigest()[:LENGTH]
 
 
+def of_texts(texts: dict[str, str]) -> str:
+    """Fingerprint of texts and their names, in the order of the names."""
+    content = json.dumps(sorted(texts.items()), ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:LENGTH]
+
+
 def _update(digest: Any, array: "pa.Array") -> None:
     """Feed the values of `array`, and nothing of how they are stored, into `digest`."""
     import numpy as np

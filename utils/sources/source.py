@@ -6,7 +6,7 @@ from typing import Literal
 
 from utils.errors import CourseError
 
-Kind = Literal["mirror", "hub", "embedded", "generated"]
+Kind = Literal["mirror", "hub", "embedded", "generated", "folder"]
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Source:
     """The origin of something that was loaded.
 
     Attributes:
-        kind: "mirror" (a folder named in `COURSE_MIRROR`), "hub", "embedded", or "generated" (drawn
-            by a program of the course).
+        kind: "mirror" (a folder named in `COURSE_MIRROR`), "hub", "embedded", "generated" (drawn
+            by a program of the course), or "folder" (the user's own).
         id: the Hub id that was asked for.
         revision: the commit on the Hub, where it is known; else None.
         fingerprint: 16 hex digits of a SHA-256: over all rows, columns and features of a data set,
