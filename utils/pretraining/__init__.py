@@ -8,16 +8,30 @@ from utils.pretraining.denoising import (
     span_corruption,
 )
 from utils.pretraining.masking import MaskedBatch, mask_tokens
-from utils.pretraining.sentence_pairs import SentencePair, next_sentence_pairs
+from utils.pretraining.packing import (
+    PackedText,
+    Vocabulary,
+    count_tokens,
+    pack,
+    unigram_log_probabilities,
+    vocabulary_of,
+)
+from utils.pretraining.sentence_pairs import PairSource, SentencePairs
 
 __all__ = [
     "MaskedBatch",
-    "SentencePair",
+    "PackedText",
+    "PairSource",
+    "SentencePairs",
+    "Vocabulary",
+    "count_tokens",
     "delete_tokens",
     "infill_text",
     "mask_single_tokens",
     "mask_tokens",
-    "next_sentence_pairs",
+    "pack",
     "permute_sentences",
     "span_corruption",
+    "unigram_log_probabilities",
+    "vocabulary_of",
 ]

@@ -1,7 +1,9 @@
 """Real weights in our own code."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,15 +49,19 @@ def load_bert(model_id: str, *, fused: bool = True, dtype: torch.dtype = torch.f
     config = bert_config(folder, fused=fused)
     encoder = Encoder(config).to(dtype).eval()
     names = bert_names(config.n_layers)
-    weights = _read(folder / "model.safetensors", set(names))
+    weights = read_weights(folder)
     if missing := sorted(set(names) - set(weights)):
         raise CourseError(f"{model_id} lacks {len(missing)} weights of a BERT, first {missing[0]}.")
-    encoder.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    encoder.load_state_dict({our_name: weights[name] for name, our_name in names.items()})
     return encoder
 
 
-def bert_config(folder: Path, *, fused: bool = True) -> TransformerConfig:
-    """Our configuration of the BERT in `folder`; raises `CourseError` if it is another model."""
+def bert_config(folder: Path, **changes: Any) -> TransformerConfig:
+    """Our configuration of the BERT in `folder`, with `changes` to it, for example `fused`.
+
+    Raises:
+        CourseError: if it is another model.
+    """
     described = json.loads((folder / "config.json").read_text())
     wanted = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
     for field, value in wanted.items():
@@ -64,7 +70,7 @@ def bert_config(folder: Path, *, fused: bool = True) -> TransformerConfig:
                 f"The model in {folder.name} has {field} = {found!r}; load_bert can only load "
                 f"models with {value!r}. Use transformers.AutoModel for others."
             )
-    return TransformerConfig(
+    config = TransformerConfig(
         vocab_size=described["vocab_size"],
         d_model=described["hidden_size"],
         n_layers=described["num_hidden_layers"],
@@ -73,8 +79,8 @@ def bert_config(folder: Path, *, fused: bool = True) -> TransformerConfig:
         max_length=described["max_position_embeddings"],
         n_segments=described["type_vocab_size"],
         layer_norm_eps=described["layer_norm_eps"],
-        fused=fused,
     )
+    return replace(config, **changes)
 
 
 def bert_names(n_layers: int) -> dict[str, str]:
@@ -88,16 +94,16 @@ def bert_names(n_layers: int) -> dict[str, str]:
     return names
 
 
-def _read(file: Path, wanted: set[str]) -> dict[str, Tensor]:
-    """The `wanted` weights; older checkpoints begin names with "bert." and call γ, β so."""
-    from safetensors import safe_open
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights in `folder` by the names of `bert_names`; those of heads begin with "cls.".
+
+    Some checkpoints begin all other names with "bert.", and old ones call layer norm's γ and β so.
+    """
+    from safetensors.torch import load_file
 
     found: dict[str, Tensor] = {}
-    with safe_open(file, framework="pt") as weights:
-        for stored in weights.keys():  # noqa: SIM118 - not a dictionary
-            name = stored.removeprefix("bert.")
-            name = name.replace("LayerNorm.gamma", "LayerNorm.weight")
-            name = name.replace("LayerNorm.beta", "LayerNorm.bias")
-            if name in wanted:
-                found[name] = weights.get_tensor(stored)
+    for stored, weights in load_file(folder / "model.safetensors").items():
+        name = stored.removeprefix("bert.")
+        name = name.replace("LayerNorm.gamma", "LayerNorm.weight")
+        found[name.replace("LayerNorm.beta", "LayerNorm.bias")] = weights
     return found

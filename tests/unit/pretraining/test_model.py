@@ -1,0 +1,105 @@
+"""Our model beside the library's: the same numbers, there and back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, BertForMaskedLM, BertForPreTraining
+
+from utils.errors import CourseError
+from utils.pretraining.corpora import Corpus
+from utils.pretraining.model import BertForPretraining, export, load, save
+from utils.pretraining.wordpiece import train_tokenizer
+from utils.transformer import TransformerConfig
+
+CONFIG = TransformerConfig(
+    vocab_size=2048, d_model=32, n_layers=2, n_heads=2, d_ff=64, max_length=32, n_segments=2
+)
+
+
+def model(next_sentence: bool = True) -> BertForPretraining:
+    torch.manual_seed(0)
+    made = BertForPretraining(CONFIG, next_sentence=next_sentence)
+    with torch.no_grad():  # biases and norms of their own, so that a mix-up shows
+        for weight in made.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    return made.eval()
+
+
+def inputs() -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    ids = torch.randint(5, 2048, (3, 20))
+    types = (torch.arange(20) > 9).long().expand(3, 20)
+    return {
+        "input_ids": ids,
+        "token_type_ids": types,
+        "attention_mask": torch.ones(3, 20).long(),
+    }
+
+
+@pytest.mark.parametrize("next_sentence", [False, True])
+@torch.no_grad()
+def test_the_library_computes_the_same(next_sentence: bool) -> None:
+    ours, batch = model(next_sentence), inputs()
+    theirs = export(ours)
+    assert isinstance(theirs, BertForPreTraining if next_sentence else BertForMaskedLM)
+    positions = torch.tensor([[1, 5, 7], [2, 3, 19], [0, 1, 2]])
+    tokens, follows = ours(batch["input_ids"], positions, batch["token_type_ids"])
+    result = theirs(**batch)
+    expected = result.prediction_logits if next_sentence else result.logits
+    torch.testing.assert_close(
+        tokens, torch.stack([row[p] for row, p in zip(expected, positions, strict=True)])
+    )
+    if next_sentence:
+        torch.testing.assert_close(follows, result.seq_relationship_logits)
+    else:
+        assert follows is None
+
+
+@pytest.mark.parametrize("next_sentence", [False, True])
+@torch.no_grad()
+def test_saved_and_loaded_again(tmp_path: Path, documentation: Corpus, next_sentence: bool) -> None:
+    ours = model(next_sentence)
+    tokenizer = train_tokenizer(documentation.train, 2048)
+    save(ours, tokenizer, tmp_path)
+    again = load(tmp_path, dropout=0.1)
+    assert again.config == replace(CONFIG, dropout=0.1)
+    for name, weights in ours.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weights, rtol=0, atol=0)
+    assert again.head.embedding.weight is again.encoder.embeddings.tokens.weight
+    assert (tmp_path / "model.safetensors").exists()
+    assert len(AutoModel.from_pretrained(tmp_path).embeddings.word_embeddings.weight) == 2048
+
+
+def test_half_precision_halves_the_file(tmp_path: Path, documentation: Corpus) -> None:
+    tokenizer = train_tokenizer(documentation.train, 2048)
+    sizes = []
+    for name, dtype in (("full", torch.float32), ("half", torch.float16)):
+        save(model(), tokenizer, tmp_path / name, dtype=dtype)
+        sizes.append((tmp_path / name / "model.safetensors").stat().st_size)
+    assert 1.8 < sizes[0] / sizes[1] < 2.1
+    assert load(tmp_path / "half").head.bias.dtype == torch.float32
+
+
+def test_a_model_that_the_library_does_not_know_is_refused() -> None:
+    with pytest.raises(CourseError, match="norm = 'pre', and the library's BERT only knows 'post'"):
+        export(BertForPretraining(replace(CONFIG, norm="pre")))
+    with pytest.raises(CourseError, match="n_segments = 0"):
+        export(BertForPretraining(replace(CONFIG, n_segments=0)))
+
+
+def test_a_checkpoint_without_the_head_is_refused(tmp_path: Path) -> None:
+    export(model()).bert.save_pretrained(tmp_path)
+    with pytest.raises(CourseError, match=r"lacks \d+ weights .* saved with this head"):
+        load(tmp_path)
+
+
+@torch.no_grad()
+def test_starting_from_frequencies() -> None:
+    made = BertForPretraining(CONFIG).eval()
+    wanted = torch.randn(2048).log_softmax(0)
+    made.start_from_frequencies(wanted)
+    tokens, _ = made(inputs()["input_ids"], torch.zeros(3, 1, dtype=torch.long))
+    # A fresh head adds little to its bias, so that the prediction is the frequencies'.
+    assert (tokens[0, 0].log_softmax(0) - wanted).abs().mean() < 0.2

@@ -1,0 +1,178 @@
+"""BERT with its two heads, and the way to the library's format and back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from utils.errors import CourseError
+from utils.transformer.bert import bert_config, bert_names, read_weights
+from utils.transformer.config import TransformerConfig
+from utils.transformer.layers import LayerNorm
+from utils.transformer.models import Encoder, LanguageModelHead, initialise
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer, PreTrainedModel
+
+_MLM_NAMES = {
+    "cls.predictions.transform.dense.weight": "transform.weight",
+    "cls.predictions.transform.dense.bias": "transform.bias",
+    "cls.predictions.transform.LayerNorm.weight": "transform_norm.weight",
+    "cls.predictions.transform.LayerNorm.bias": "transform_norm.bias",
+    "cls.predictions.bias": "head.bias",
+}
+
+_NSP_NAMES = {
+    "pooler.dense.weight": "pooler.weight",
+    "pooler.dense.bias": "pooler.bias",
+    "cls.seq_relationship.weight": "next_sentence.weight",
+    "cls.seq_relationship.bias": "next_sentence.bias",
+}
+
+
+class BertForPretraining(nn.Module):
+    """Encoder, masked-language-model head and, if wanted, next-sentence head.
+
+    Devlin et al., 2019, section 3.1. The first head (a dense layer, GELU, layer norm, and the token
+    vectors as output weights) is only applied to the positions that are asked for: with 15 % of
+    them, six of seven products with the large vocabulary matrix are saved.
+    """
+
+    def __init__(self, config: TransformerConfig, *, next_sentence: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.transform = nn.Linear(config.d_model, config.d_model)
+        self.transform_norm = LayerNorm(config)
+        self.head = LanguageModelHead(self.encoder.embeddings.tokens)
+        self.pooler = nn.Linear(config.d_model, config.d_model) if next_sentence else None
+        self.next_sentence = nn.Linear(config.d_model, 2) if next_sentence else None
+        for module in (self.transform, self.pooler, self.next_sentence):
+            if module is not None:
+                initialise(module)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        positions: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits of the hidden tokens (b, n_masked, V), and of "B follows" and "it does not" (b, 2).
+
+        `input_ids`, `token_type_ids` and `attention_mask` are (b, q), `positions` (b, n_masked).
+        The second result has BERT's order of classes; it is None in a model without that head.
+        """
+        hidden = self.encoder(input_ids, attention_mask, token_type_ids)
+        index = positions[..., None].expand(-1, -1, hidden.shape[-1])
+        tokens = self.predict_tokens(hidden.gather(1, index))
+        if self.pooler is None or self.next_sentence is None:
+            return tokens, None
+        return tokens, self.next_sentence(torch.tanh(self.pooler(hidden[:, 0])))
+
+    def predict_tokens(self, hidden: Tensor) -> Tensor:
+        """Hidden states (…, d_model) → logits (…, V)."""
+        transformed = nn.functional.gelu(self.transform(hidden))
+        return self.head(self.transform_norm(transformed))
+
+    def start_from_frequencies(self, log_probabilities: Tensor) -> None:
+        """Set the output bias to the tokens' log-probabilities (V,).
+
+        Training then starts near the unigram entropy, and not at ln V, which it would reach in its
+        first hundred updates by learning nothing but which tokens are frequent.
+        """
+        with torch.no_grad():
+            self.head.bias.copy_(log_probabilities)
+
+
+def export(model: BertForPretraining, dropout: float = 0.1) -> "PreTrainedModel":
+    """The same model as the library's `BertForPreTraining`, or without next-sentence head as its
+    `BertForMaskedLM`; with `save_pretrained` it can be stored and shared.
+
+    Args:
+        model: of BERT's own shape.
+        dropout: what the configuration says; the library applies it when it trains.
+
+    Raises:
+        CourseError: if the library's BERT has no such variant: pre-LN, other positions, activations
+            or segments.
+    """
+    from transformers import BertConfig, BertForMaskedLM, BertForPreTraining
+
+    config = model.config
+    wanted = {"norm": "post", "positions": "learned", "activation": "gelu", "n_segments": 2}
+    for field, value in wanted.items():
+        if (found := getattr(config, field)) != value:
+            raise CourseError(
+                f"The model has {field} = {found!r}, and the library's BERT only knows {value!r}. "
+                f"Pre-train with {field} = {value!r} to export it, or store its state_dict."
+            )
+    described = BertConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.d_model,
+        num_hidden_layers=config.n_layers,
+        num_attention_heads=config.n_heads,
+        intermediate_size=config.d_ff,
+        max_position_embeddings=config.max_length,
+        layer_norm_eps=config.layer_norm_eps,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+    family = BertForMaskedLM if model.next_sentence is None else BertForPreTraining
+    theirs = family(described)
+    ours = model.state_dict()
+    weights = {
+        name if name.startswith("cls.") else f"bert.{name}": ours[our_name]
+        for name, our_name in _names(model).items()
+    }
+    weights["cls.predictions.decoder.weight"] = weights["bert.embeddings.word_embeddings.weight"]
+    weights["cls.predictions.decoder.bias"] = weights["cls.predictions.bias"]
+    theirs.load_state_dict(weights)
+    return theirs.eval()
+
+
+def save(
+    model: BertForPretraining,
+    tokenizer: "BertTokenizer",
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write weights (safetensors), configuration and tokenizer in the library's format."""
+    exported = export(model)
+    nn.Module.to(exported, dtype)
+    exported.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load(folder: Path, **changes: Any) -> BertForPretraining:
+    """The model that `save` wrote, or any BERT with its masked-language-model head.
+
+    `changes` go to our configuration, for example `dropout`. The weights come as float32 and the
+    model in `eval` mode.
+
+    Raises:
+        CourseError: if weights of an encoder or of the head are missing.
+    """
+    config = bert_config(folder, **changes)
+    stored = read_weights(folder)
+    model = BertForPretraining(config, next_sentence="cls.seq_relationship.weight" in stored)
+    names = _names(model)
+    if missing := sorted(set(names) - set(stored)):
+        raise CourseError(
+            f"{folder.name} lacks {len(missing)} weights of a BERT with its masked-language-model "
+            f"head, first {missing[0]}. Choose a checkpoint that was saved with this head."
+        )
+    weights = {our_name: stored[name].float() for name, our_name in names.items()}
+    weights["head.embedding.weight"] = weights["encoder.embeddings.tokens.weight"]
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _names(model: BertForPretraining) -> dict[str, str]:
+    """The library's name of each weight → ours."""
+    names = {
+        name: f"encoder.{our_name}" for name, our_name in bert_names(model.config.n_layers).items()
+    }
+    return names | _MLM_NAMES | (_NSP_NAMES if model.next_sentence is not None else {})
