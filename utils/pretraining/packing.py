@@ -32,6 +32,7 @@ class Vocabulary:
     Attributes:
         size: number of tokens.
         mask_id, cls_id, sep_id: numbers of [MASK], [CLS] and [SEP].
+        first_word_id: tokens from here on are pieces of words; those before are special.
         maskable: (size,), False for special tokens, [UNK] among them.
         continues: (size,), True for pieces inside a word (##…).
     """
@@ -40,6 +41,7 @@ class Vocabulary:
     mask_id: int
     cls_id: int
     sep_id: int
+    first_word_id: int
     maskable: Tensor
     continues: Tensor
 
@@ -58,6 +60,7 @@ def vocabulary_of(tokenizer: "BertTokenizer", device: torch.device | None = None
         mask_id=tokenizer.mask_token_id,
         cls_id=tokenizer.cls_token_id,
         sep_id=tokenizer.sep_token_id,
+        first_word_id=max(tokenizer.all_special_ids) + 1,
         maskable=torch.tensor([piece not in special for piece in pieces], device=device),
         continues=torch.tensor([piece.startswith("##") for piece in pieces], device=device),
     )

@@ -50,7 +50,7 @@ def test_packed_text_is_reopened_and_told_apart(
 
 
 def test_windows_are_framed_and_cut_at_every_place_alike() -> None:
-    vocabulary = Vocabulary(200, 4, 2, 3, torch.ones(200).bool(), torch.zeros(200).bool())
+    vocabulary = Vocabulary(200, 4, 2, 3, 5, torch.ones(200).bool(), torch.zeros(200).bool())
     tokens = torch.arange(100, 140, dtype=torch.int32)
     text = PackedText(tokens, torch.tensor([0, 40]), torch.zeros(1, dtype=torch.long))
     torch.manual_seed(0)
@@ -78,7 +78,7 @@ def test_what_may_be_masked_and_what_a_word_is(tokenizer) -> None:
 
 def test_unigram_probabilities_by_hand() -> None:
     vocabulary = Vocabulary(
-        4, 0, 1, 2, torch.tensor([False, False, True, True]), torch.zeros(4).bool()
+        4, 0, 1, 1, 2, torch.tensor([False, False, True, True]), torch.zeros(4).bool()
     )
     text = PackedText(
         torch.tensor([2, 2, 3, 0, 1], dtype=torch.int32), torch.tensor([0, 5]), torch.tensor([0])

@@ -16,7 +16,7 @@ CLS, SEP = 9998, 9999
 
 def vocabulary() -> Vocabulary:
     pieces = torch.ones(10_000, dtype=torch.bool)
-    return Vocabulary(10_000, 9997, CLS, SEP, maskable=pieces, continues=~pieces)
+    return Vocabulary(10_000, 9997, CLS, SEP, 0, maskable=pieces, continues=~pieces)
 
 
 def text() -> PackedText:
