@@ -5,6 +5,38 @@ from utils.errors import CourseError
 
 _GRADIENT = {"batch_size": 32, "min_updates": 150, "weight_decay": 0.01, "dropout": 0.0}
 
+_PRETRAINING = {
+    "vocab_size": 8192,
+    "d_model": 128,
+    "n_layers": 2,
+    "n_heads": 2,
+    "batch_size": 32,
+    "n_steps": 1500,
+    "optimizer": "muon",
+    "learning_rate": 6e-3,
+    "n_evaluations": 10,
+    "rate": 0.15,
+    "mask_share": 0.8,
+    "random_share": 0.1,
+    "whole_words": False,
+    "negatives": "",
+}
+
+
+def _pretraining(name: str, title: str, **changes: float | str | bool) -> Method:
+    """Masked language modelling as BERT does it, but for `changes`."""
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=False,
+        defaults={**_PRETRAINING, **changes},
+        candidates=[],
+        implementation="utils.adaptation.language_modelling:masked_language_model",
+        task="language-modelling",
+    )
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -72,6 +104,23 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.sequence_to_sequence:encoder_decoder",
             task="sequence-copying",
         ),
+        Method(
+            name="token-counts",
+            title="Token counts, no Transformer",
+            version=1,
+            needs_model=False,
+            defaults={"vocab_size": 8192, "pairs": True},
+            candidates=[],
+            implementation="utils.adaptation.language_modelling:token_counts",
+            task="language-modelling",
+        ),
+        _pretraining("mlm", "MLM, 15 % hidden"),
+        _pretraining("mlm-5", "MLM, 5 % hidden", rate=0.05),
+        _pretraining("mlm-40", "MLM, 40 % hidden", rate=0.4),
+        _pretraining("mlm-mask-only", "MLM, always [MASK]", mask_share=1.0, random_share=0.0),
+        _pretraining("mlm-whole-words", "MLM, whole words", whole_words=True),
+        _pretraining("mlm-nsp", "MLM + NSP", negatives="other-document"),
+        _pretraining("mlm-nsp-hard", "MLM + NSP, same document", negatives="same-document"),
     )
 }
 

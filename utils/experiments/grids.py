@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from utils.adaptation import METHODS, Method, get_method, methods_for
 from utils.adaptation.method import Hyper
@@ -10,6 +11,7 @@ from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
 from utils.sources import MINILM
+from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
 
 
@@ -213,9 +215,65 @@ def sequence_copying(
     return Grid("sequence-copying", cells)
 
 
+_PRETRAINING: dict[Profile, tuple[int, int, list[str] | None, Hyper]] = {
+    "smoke": (1, 30, ["token-counts", "mlm"], {"vocab_size": 4096, "n_evaluations": 3}),
+    "quick": (1, 300, ["token-counts", "mlm"], {}),
+    "full": (3, 1500, None, {}),
+}
+"""Seeds, updates, methods (None for all) and other settings of `pretraining` in each profile."""
+
+
+def pretraining(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+) -> Grid:
+    """What to hide, and whether to ask for the next sentence: the grid of lesson 03."""
+    n_seeds, n_steps, chosen, hyper = _PRETRAINING[check(profile)]
+    cells = [
+        Spec(
+            task="language-modelling",
+            dataset=dataset,
+            method=method,
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+            validation_limit=0,
+            hyper={**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
+        )
+        for dataset in datasets or [TEXTBOOKS]
+        for method in methods or chosen or methods_for("language-modelling")
+        for seed in range(first_seed, first_seed + (seeds or n_seeds))
+    ]
+    return Grid("pretraining", cells)
+
+
+def course_bert(profile: str = "full") -> Grid:
+    """The checkpoint that the course ships: BERT-mini's shape (Turc et al., 2019), all our text."""
+    shape: Hyper = {"d_model": 256, "n_layers": 4, "n_heads": 4}
+    training: Hyper = {"n_steps": 1900, "batch_size": 64, "learning_rate": 4e-3, "rate": 0.3}
+    common: dict[str, Any] = {
+        "task": "language-modelling",
+        "dataset": f"{TEXTBOOKS}{JOIN}{NOVELS}",
+        "profile": check(profile),
+        "validation_limit": 0,
+        "max_length": 128,
+    }
+    cells = [
+        Spec(method="token-counts", **common),
+        Spec(method="mlm-nsp", **common, hyper={**shape, **training, "n_evaluations": 19}),
+    ]
+    return Grid("course-bert", cells)
+
+
 GRIDS: dict[str, Callable[..., Grid]] = {
     "learning-curves": learning_curves,
     "sequence-copying": sequence_copying,
+    "pretraining": pretraining,
+    "course-bert": course_bert,
 }
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from utils.adaptation import METHODS
+from utils.errors import CourseError
 from utils.experiments.spec import Spec, key_of
 from utils.tasks import get_task
 
@@ -19,7 +20,7 @@ class Record(BaseModel):
 
     Attributes:
         metrics: name → number; shares in 0..1.
-        statistics: what paired tests need of every example, packed (`correct`).
+        statistics: what paired tests need of every example, packed; see `pack_correct`.
         cost: wall_seconds, optimiser_steps, examples_seen, tokens_seen, flops, parameters,
             trainable_parameters, peak_memory_bytes (on a CPU of the process, so far) and the like.
         provenance: commit and dirty flag, library versions, hardware, source of data and model,
@@ -53,21 +54,46 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _agrees_with_its_examples(self) -> "Record":
-        accuracy, correct = self.metrics.get("accuracy"), self.correct()
-        if accuracy is not None and abs(accuracy - correct.mean()) > 1e-9:
-            raise ValueError(f"its accuracy is {accuracy}, its examples say {correct.mean()}")
+        for name, value in self.metrics.items():
+            if _names(name)[0] not in self.statistics:
+                continue
+            share = self.correct(name).mean()
+            if abs(value - share) > 1e-9:
+                raise ValueError(f"its {name} is {value}, its examples say {share}")
         return self
 
-    def correct(self) -> NDArray[np.bool_]:
-        """Whether each example of the evaluated split was predicted right, (n_examples,)."""
-        packed = np.frombuffer(base64.b64decode(self.statistics["correct"]), dtype=np.uint8)
-        return np.unpackbits(packed, count=int(self.statistics["n"])).astype(bool)
+    def correct(self, metric: str = "accuracy") -> NDArray[np.bool_]:
+        """Whether each answer that `metric` counts was right, (n_answers,).
+
+        Raises:
+            CourseError: if the record keeps no single answers for this metric.
+        """
+        bits, number = _names(metric)
+        if bits not in self.statistics:
+            raise CourseError(
+                f"The record {self.key} ({self.spec.label()}) keeps no single answers for "
+                f"{metric!r}: no interval or test can be computed from it."
+            )
+        packed = np.frombuffer(base64.b64decode(self.statistics[bits]), dtype=np.uint8)
+        return np.unpackbits(packed, count=int(self.statistics[number])).astype(bool)
 
 
-def pack_correct(correct: NDArray[np.bool_]) -> dict[str, str]:
-    """The `statistics` of a record from (n_examples,) booleans: a bit per example, as base64."""
-    packed = base64.b64encode(np.packbits(correct).tobytes()).decode()
-    return {"correct": packed, "n": str(len(correct))}
+def pack_correct(correct: dict[str, NDArray[np.bool_]]) -> dict[str, str]:
+    """The `statistics` of a record: for each metric (n_answers,) booleans, a bit each, as base64.
+
+    Those of "accuracy" are called `correct` and `n`, those of others `correct:METRIC`, `n:METRIC`.
+    """
+    packed: dict[str, str] = {}
+    for metric, right in correct.items():
+        bits, number = _names(metric)
+        packed[bits] = base64.b64encode(np.packbits(right).tobytes()).decode()
+        packed[number] = str(len(right))
+    return packed
+
+
+def _names(metric: str) -> tuple[str, str]:
+    suffix = "" if metric == "accuracy" else f":{metric}"
+    return f"correct{suffix}", f"n{suffix}"
 
 
 def current_versions(spec: Spec) -> dict[str, int]:

@@ -85,7 +85,9 @@ def run(prepared: Prepared) -> Record:
     )
     metrics, correct = task.score(outcome.predictions, evaluated)
     with runtime.atomic_file(runtime.runs_dir() / "predictions" / f"{prepared.key}.npz") as file:
-        np.savez_compressed(file, predictions=outcome.predictions, labels=evaluated.labels)
+        np.savez_compressed(
+            file, predictions=outcome.predictions, labels=getattr(evaluated, "labels", ())
+        )
     return Record(
         key=prepared.key,
         spec=spec,

@@ -1,22 +1,16 @@
 """Text to pre-train on: whole documents, some of them held out."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from utils import sources
 from utils.errors import CourseError
+from utils.sources import Source
+from utils.tasks import language_modelling
+from utils.tasks.language_modelling import JOIN, Documents
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-TEXTBOOKS, NOVELS = "openstax/textbooks-en", "COST-ELTeC/ELTeC-eng"
-WIKITEXT = "Salesforce/wikitext"
-
-_CONFIGS = {WIKITEXT: "wikitext-2-v1"}
 _SUFFIXES = (".txt", ".md", ".rst")
 _SMALLEST = 2_000
 """Fewest characters of a folder's text: with less there is nothing to learn or to measure."""
@@ -24,22 +18,16 @@ _SMALLEST = 2_000
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents, cut into training and held-out ones as wholes.
+    """Documents, cut into training and held-out ones as wholes, and how they were reached."""
 
-    `origins` names where each training document comes from, `held_out_origins` likewise: pairs of
-    documents are only drawn from one origin. `sources` says how each origin was reached.
-    """
-
-    train: list[str]
-    held_out: list[str]
-    origins: list[str]
-    held_out_origins: list[str]
-    sources: list[sources.Source]
+    train: Documents
+    held_out: Documents
+    source: Source
 
     @property
     def n_characters(self) -> int:
         """Characters of the training documents."""
-        return sum(map(len, self.train))
+        return sum(map(len, self.train.texts))
 
 
 def load_corpus(
@@ -51,8 +39,7 @@ def load_corpus(
     """Running text by the ids of its data sets, one after the other.
 
     Args:
-        dataset_ids: sets with a column `text`, a document a row; of Wikitext, whose rows are
-            paragraphs, the articles are put together again.
+        dataset_ids: as in `language_modelling.load`.
         profile, require: as in `sources.load_dataset`.
         max_characters: take a random selection of training documents, always the same one, with
             about as many characters in all.
@@ -60,28 +47,10 @@ def load_corpus(
     Raises:
         CourseError: if a set cannot be reached, or has no column `text`.
     """
-    if not dataset_ids:
-        raise CourseError("Name at least one data set with running text.")
-    parts: dict[str, list[str]] = {"train": [], "validation": []}
-    origins: dict[str, list[str]] = {"train": [], "validation": []}
-    found = []
-    for dataset_id in dataset_ids:
-        dataset, source = sources.load_dataset(
-            dataset_id, _CONFIGS.get(dataset_id), profile=profile, require=require
-        )
-        found.append(source)
-        for split, documents in parts.items():
-            new = _documents(dataset[split], dataset_id)
-            documents += new
-            origins[split] += [dataset_id] * len(new)
-    chosen = _selection(parts["train"], max_characters)
-    return Corpus(
-        train=[parts["train"][i] for i in chosen],
-        held_out=parts["validation"],
-        origins=[origins["train"][i] for i in chosen],
-        held_out_origins=origins["validation"],
-        sources=found,
-    )
+    splits = language_modelling.load(JOIN.join(dataset_ids), profile=profile, require=require)
+    train, held_out = splits.train, splits.test
+    chosen = _selection(train.texts, max_characters)
+    return Corpus(train.take(chosen), held_out, splits.source)
 
 
 def read_folder(folder: Path | str, held_out: float = 0.05) -> Corpus:
@@ -116,53 +85,23 @@ def read_folder(folder: Path | str, held_out: float = 0.05) -> Corpus:
         )
     order = np.random.default_rng(0).permutation(len(texts))
     n_held_out = max(1, round(held_out * len(texts)))
-    documents = list(texts.values())
+    documents = Documents(list(texts.values()), [place.name] * len(texts))
     mark = fingerprint.of_texts(texts)
     return Corpus(
-        train=[documents[i] for i in sorted(order[n_held_out:])],
-        held_out=[documents[i] for i in sorted(order[:n_held_out])],
-        origins=[place.name] * (len(texts) - n_held_out),
-        held_out_origins=[place.name] * n_held_out,
-        sources=[
-            sources.Source("folder", f"own/{place.name}", None, mark, "own folder", "your own")
-        ],
+        train=documents.take(np.sort(order[n_held_out:])),
+        held_out=documents.take(np.sort(order[:n_held_out])),
+        source=Source("folder", f"own/{place.name}", None, mark, "own folder", "your own"),
     )
 
 
-def _documents(split: "Dataset", dataset_id: str) -> list[str]:
-    if "text" not in split.column_names:
-        raise CourseError(
-            f"{dataset_id} has no column 'text' but {', '.join(split.column_names)}. Pre-training "
-            "needs running text, a document a row."
-        )
-    rows = list(split["text"])
-    documents = _articles(rows) if dataset_id == WIKITEXT else rows
-    return [text for document in documents if (text := document.strip())]
-
-
-def _articles(rows: list[str]) -> list[str]:
-    """Wikitext's paragraphs, joined to articles; `<unk>` becomes [UNK], ` @-@ ` a hyphen.
-
-    A title stands between single equals signs, a heading between more of them.
-    """
-    articles: list[list[str]] = [[]]
-    for row in rows:
-        if re.fullmatch(r"\s= [^=].*[^=] =\s*", row):
-            articles.append([])
-        elif row.strip() and not row.startswith(" = ="):
-            text = re.sub(r" @(\W)@ ", r"\1", row.strip())
-            articles[-1].append(text.replace("<unk>", "[UNK]"))
-    return ["\n".join(article) for article in articles]
-
-
-def _selection(documents: list[str], max_characters: int | None) -> list[int]:
+def _selection(documents: list[str], max_characters: int | None) -> NDArray[np.int64]:
     """Numbers of documents, ascending."""
     if max_characters is None:
-        return list(range(len(documents)))
+        return np.arange(len(documents))
     order = np.random.default_rng(0).permutation(len(documents))
     total = np.cumsum([len(documents[i]) for i in order])
     n = int(np.searchsorted(total, max_characters)) + 1
-    return sorted(int(i) for i in order[:n])
+    return np.sort(order[:n])
 
 
 def _read(file: Path) -> str:

@@ -1,71 +1,101 @@
 """How well a model fills in held-out text, beside one that only knows how frequent tokens are."""
 
+import math
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from utils.pretraining.masking import IGNORED
 from utils.pretraining.objectives import MaskedLanguageModelling, MaskedSequences
+from utils.pretraining.packing import PackedText, Vocabulary
+from utils.pretraining.sentence_pairs import Negatives
+from utils.tasks import language_modelling
+from utils.tasks.language_modelling import OTHER_DOCUMENT, SAME_DOCUMENT, TOKEN
+
+_BATCH_SIZE = 64
+
+_KINDS: dict[Negatives | None, int] = {
+    None: TOKEN,
+    "other-document": OTHER_DOCUMENT,
+    "same-document": SAME_DOCUMENT,
+}
 
 
-def held_out_batches(
-    objective: MaskedLanguageModelling, n_sequences: int = 512, batch_size: int = 64
-) -> list[MaskedSequences]:
-    """Batches of held-out text that are the same every time, whatever the training draws."""
+@dataclass(frozen=True)
+class HeldOut:
+    """Batches that ask one kind of question (see `language_modelling.TOKEN` and its like)."""
+
+    kind: int
+    batches: list[MaskedSequences]
+
+
+def held_out(
+    text: PackedText,
+    vocabulary: Vocabulary,
+    length: int,
+    negatives: Negatives | None = None,
+    n_sequences: int = 512,
+) -> HeldOut:
+    """Questions on held-out text that are the same every time, whatever the training draws.
+
+    15 % of the tokens are hidden as BERT does it, also for models that were trained otherwise. With
+    `negatives`, the question is whether B follows A.
+    """
+    objective = MaskedLanguageModelling(text, vocabulary, length, negatives=negatives)
+    n_batches = max(1, n_sequences // _BATCH_SIZE)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return [objective.draw(batch_size) for _ in range(max(1, n_sequences // batch_size))]
+        batches = [objective.draw(_BATCH_SIZE) for _ in range(n_batches)]
+    return HeldOut(_KINDS[negatives], batches)
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, batches: list[MaskedSequences], log_probabilities: Tensor
-) -> dict[str, float]:
-    """Measure `model` on held-out `batches`.
+def judge(
+    model: nn.Module, questions: list[HeldOut], log_probabilities: Tensor
+) -> NDArray[np.float32]:
+    """Ask `model`, a `BertForPretraining`, and leave it in `eval` mode.
 
     Args:
-        model: a `BertForPretraining`.
-        batches: from `held_out_batches`.
+        model: pairs need one with a next-sentence head.
+        questions: from `held_out`.
         log_probabilities: (V,), from `unigram_log_probabilities` of the *training* text.
 
     Returns:
-        `mlm_loss` and `unigram_loss`, in nats per hidden token, both at the same positions; `gain`,
-        the second less the first; `mlm_accuracy`; for pairs `nsp_loss` and `nsp_accuracy`.
+        (n_answers, 4), as `language_modelling.score` takes it.
     """
-    rows = [predict(model, batch, log_probabilities) for batch in batches]
-    loss, unigram, right = (torch.cat(column) for column in zip(*(r[0] for r in rows), strict=True))
-    measured = {
-        "mlm_loss": float(loss.mean()),
-        "unigram_loss": float(unigram.mean()),
-        "gain": float((unigram - loss).mean()),
-        "mlm_accuracy": float(right.float().mean()),
-    }
-    pairs = [row[1] for row in rows if row[1] is not None]
-    if pairs:
-        nsp_loss, nsp_right = (torch.cat(column) for column in zip(*pairs, strict=True))
-        measured |= {
-            "nsp_loss": float(nsp_loss.mean()),
-            "nsp_accuracy": float(nsp_right.float().mean()),
-        }
-    return measured
+    model.eval()
+    rows = [
+        _answers(model, batch, part.kind, log_probabilities)
+        for part in questions
+        for batch in part.batches
+    ]
+    return torch.cat(rows).numpy()
+
+
+def evaluate(
+    model: nn.Module, questions: list[HeldOut], log_probabilities: Tensor
+) -> dict[str, float]:
+    """The metrics of `language_modelling.score` for `model`; arguments as in `judge`."""
+    predictions = judge(model, questions, log_probabilities)
+    return language_modelling.score(predictions)[0]
 
 
 @torch.no_grad()
-def predict(
-    model: nn.Module, batch: MaskedSequences, log_probabilities: Tensor
-) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """For each hidden token: its loss, its unigram loss, and whether the first guess is right.
-
-    The second result says the same of each pair (loss, right), or None. All are 1-d, on the CPU.
-    """
-    model.eval()
+def _answers(
+    model: nn.Module, batch: MaskedSequences, kind: int, log_probabilities: Tensor
+) -> Tensor:
+    """Rows (kind, loss, loss of one that looks at nothing, right) on the CPU."""
     tokens, follows = model(batch.input_ids, batch.positions, batch.token_type_ids)
-    asked = batch.labels != IGNORED
-    logits, labels = tokens[asked].float(), batch.labels[asked]
+    if kind == TOKEN:
+        asked = batch.labels != IGNORED
+        logits, labels = tokens[asked].float(), batch.labels[asked]
+        baseline = -log_probabilities.to(labels.device)[labels]
+    else:
+        logits, labels = follows.float(), 1 - batch.is_next  # type: ignore[operator]
+        baseline = torch.full(labels.shape, math.log(2), device=labels.device)
     loss = nn.functional.cross_entropy(logits, labels, reduction="none")
-    unigram = -log_probabilities.to(labels.device)[labels]
-    hidden = (loss.cpu(), unigram.cpu(), (logits.argmax(-1) == labels).cpu())
-    if follows is None or batch.is_next is None:
-        return hidden, None
-    answer = 1 - batch.is_next
-    pair_loss = nn.functional.cross_entropy(follows.float(), answer, reduction="none")
-    return hidden, (pair_loss.cpu(), (follows.argmax(-1) == answer).cpu())
+    right = logits.argmax(-1) == labels
+    kinds = torch.full_like(loss, kind)
+    return torch.stack([kinds, loss, baseline, right.float()], dim=1).cpu()

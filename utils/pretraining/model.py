@@ -59,7 +59,7 @@ class BertForPretraining(nn.Module):
         token_type_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits of the hidden tokens (b, n_masked, V), and (b, 2) of "B follows" and "it does not".
+        """Logits of the hidden tokens (b, n_masked, V), and of "B follows", "it does not" (b, 2).
 
         `input_ids`, `token_type_ids` and `attention_mask` are (b, q), `positions` (b, n_masked).
         The second result has BERT's order of classes; it is None in a model without that head.

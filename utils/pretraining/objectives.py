@@ -1,7 +1,7 @@
 """What a model is asked in pre-training: an objective draws sequences and says how wrong it is."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -12,15 +12,18 @@ from utils.pretraining.sentence_pairs import Negatives, PairSource
 
 
 class Objective(Protocol):
-    """What the training loop needs. Both draw by torch's global random state."""
+    """What the training loop needs; each objective has batches of its own.
+
+    Both draw by torch's global random state.
+    """
 
     length: int
 
-    def draw(self, n: int) -> "MaskedSequences":
+    def draw(self, n: int) -> Any:
         """`n` sequences of `length` tokens, on the device of the text."""
         ...
 
-    def loss(self, model: nn.Module, batch: "MaskedSequences") -> Tensor:
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The mean loss of `model` on a batch, a number in nats with its gradient."""
         ...
 
@@ -58,6 +61,8 @@ class MaskedLanguageModelling:
         length: int = 64,
         *,
         rate: float = 0.15,
+        mask_share: float = 0.8,
+        random_share: float = 0.1,
         whole_words: bool = False,
         negatives: Negatives | None = None,
     ) -> None:
@@ -68,6 +73,7 @@ class MaskedLanguageModelling:
             vocabulary: of its tokenizer.
             length: of a sequence in tokens, [CLS] and [SEP] included.
             rate: share of the tokens that are hidden; each sequence has the same number of them.
+            mask_share, random_share: shares of these that become [MASK], or a random token.
             whole_words: hide all pieces of a word or none.
             negatives: where the wrong second sentences come from; None for no pairs.
 
@@ -80,6 +86,7 @@ class MaskedLanguageModelling:
             raise CourseError(f"Sequences of {length} tokens have no room to hide one.")
         self.text, self.vocabulary, self.length = text, vocabulary, length
         self.whole_words, self.negatives = whole_words, negatives
+        self.mask_share, self.random_share = mask_share, random_share
         self.n_masked = max(1, round(rate * (length - (2 if negatives is None else 3))))
         self.pairs = None if negatives is None else PairSource(text, vocabulary, length)
 
@@ -98,6 +105,8 @@ class MaskedLanguageModelling:
             mask_id=self.vocabulary.mask_id,
             first_word_id=self.vocabulary.first_word_id,
             vocab_size=self.vocabulary.size,
+            mask_share=self.mask_share,
+            random_share=self.random_share,
             words=self.vocabulary.words(input_ids) if self.whole_words else None,
         )
         return MaskedSequences(masked.input_ids, masked.positions, masked.labels, types, is_next)

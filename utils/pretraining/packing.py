@@ -17,6 +17,7 @@ from torch import Tensor
 
 from utils import runtime
 from utils.errors import CourseError
+from utils.tasks.language_modelling import Documents
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer
@@ -103,41 +104,38 @@ class PackedText:
         return input_ids
 
 
-def pack(
-    documents: list[str], origins: list[str], tokenizer: "BertTokenizer", cache: Path
-) -> PackedText:
+def pack(documents: Documents, tokenizer: "BertTokenizer", cache: Path) -> PackedText:
     """Tokenise `documents`, or reopen what was packed before from the same text.
 
     Args:
-        documents: texts.
-        origins: name of the origin of each; equal names stand next to each other.
+        documents: those of one origin stand next to each other.
         tokenizer: cuts the words; at most 65,536 tokens, which two bytes hold.
         cache: folder of packed text; the row of tokens is memory-mapped from there.
 
     Raises:
         CourseError: for no documents, or a vocabulary that two bytes cannot number.
     """
-    if not documents:
+    if not len(documents):
         raise CourseError("There is no document to pack. Add text.")
     if len(tokenizer) > 2**16:
         raise CourseError(
             f"The vocabulary has {len(tokenizer):,} tokens, and packed text holds 65,536 at most. "
             "Train a smaller one with train_tokenizer."
         )
-    name = _name(documents, tokenizer)
+    name = _name(documents.texts, tokenizer)
     tokens_file, starts_file = cache / f"packed-{name}.npy", cache / f"starts-{name}.npy"
     if not (tokens_file.exists() and starts_file.exists()):
-        tokens, starts = _tokenise(documents, tokenizer)
+        tokens, starts = _tokenise(documents.texts, tokenizer)
         for file, array in ((starts_file, starts), (tokens_file, tokens)):
             with runtime.atomic_file(file) as handle:
                 np.save(handle, array)
     device = runtime.device()
     mapped = np.load(tokens_file, mmap_mode="r")
-    numbers = {origin: number for number, origin in enumerate(dict.fromkeys(origins))}
+    numbers = {origin: number for number, origin in enumerate(dict.fromkeys(documents.origins))}
     return PackedText(
         tokens=torch.from_numpy(mapped.astype(np.int32)).to(device),
         starts=torch.from_numpy(np.load(starts_file)).to(device),
-        origins=torch.tensor([numbers[origin] for origin in origins], device=device),
+        origins=torch.tensor([numbers[origin] for origin in documents.origins], device=device),
     )
 
 

@@ -82,7 +82,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> "BertTokeni
         CourseError: if the texts do not support as large a vocabulary.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-    from transformers import BertTokenizer
 
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -107,5 +106,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> "BertTokeni
             f"The text has {found:,} different characters and pieces; {vocab_size:,} do not hold "
             f"even its alphabet. Raise vocab_size to at least {found:,}."
         )
-    numbers = {piece: number for number, piece in enumerate([*SPECIAL_TOKENS, *pieces])}
+    return make_tokenizer([*SPECIAL_TOKENS, *pieces])
+
+
+def make_tokenizer(pieces: list[str]) -> "BertTokenizer":
+    """An uncased BERT tokenizer with these pieces, numbered in their order."""
+    from transformers import BertTokenizer
+
+    numbers = {piece: number for number, piece in enumerate(pieces)}
     return BertTokenizer(vocab=numbers, do_lower_case=True)

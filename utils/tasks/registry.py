@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.errors import CourseError
-from utils.tasks import sequence_copying, text_classification
+from utils.tasks import language_modelling, sequence_copying, text_classification
 from utils.tasks.splits import Splits
 
 
@@ -28,12 +28,17 @@ class Task(Protocol):
 
     def score(
         self, predictions: NDArray[Any], examples: Any
-    ) -> tuple[dict[str, float], NDArray[np.bool_]]:
-        """Metrics, and for each example whether it is right, (n_examples,)."""
+    ) -> tuple[dict[str, float], dict[str, NDArray[np.bool_]]]:
+        """Metrics; for those that are shares of right answers, whether each one is, (n_answers,).
+
+        "accuracy" is always among the latter.
+        """
         ...
 
 
-TASKS: dict[str, Task] = {module.NAME: module for module in (text_classification, sequence_copying)}
+TASKS: dict[str, Task] = {
+    module.NAME: module for module in (text_classification, sequence_copying, language_modelling)
+}
 
 
 def get_task(name: str) -> Task:

@@ -104,7 +104,7 @@ def subset(train: SequencePairs, n: int | None, data_seed: int) -> SequencePairs
 
 def score(
     predictions: NDArray[np.int64], examples: SequencePairs
-) -> tuple[dict[str, float], NDArray[np.bool_]]:
+) -> tuple[dict[str, float], dict[str, NDArray[np.bool_]]]:
     """Shares of sequences and of tokens that are right.
 
     `predictions` (n, 17) holds tokens, PAD after the end. "accuracy" is the share of exact
@@ -112,7 +112,8 @@ def score(
     """
     equal = predictions == examples.labels
     exact, real = equal.all(axis=1), examples.labels != PAD
-    return {"accuracy": float(exact.mean()), "token_accuracy": float(equal[real].mean())}, exact
+    metrics = {"accuracy": float(exact.mean()), "token_accuracy": float(equal[real].mean())}
+    return metrics, {"accuracy": exact}
 
 
 def _draw(n: int, reverse: bool) -> SequencePairs:

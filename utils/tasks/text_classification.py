@@ -106,12 +106,13 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
 
 def score(
     predictions: NDArray[np.float32], examples: Examples
-) -> tuple[dict[str, float], NDArray[np.bool_]]:
+) -> tuple[dict[str, float], dict[str, NDArray[np.bool_]]]:
     """Accuracy and F1 of class probabilities (n_examples, n_classes), and which are right."""
     from utils.metrics import classification_scores
 
     classes = predictions.argmax(axis=1)
-    return classification_scores(classes, examples.labels), classes == examples.labels
+    right = {"accuracy": classes == examples.labels}
+    return classification_scores(classes, examples.labels), right
 
 
 def _layout(dataset_id: str) -> Layout:

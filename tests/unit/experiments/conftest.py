@@ -21,7 +21,7 @@ def make_record() -> Callable[..., Record]:
             key=key_of(full, "f" * 16, None, versions),
             spec=full,
             metrics={"accuracy": float(bits.mean())},
-            statistics=pack_correct(bits),
+            statistics=pack_correct({"accuracy": bits}),
             cost=cost or {"wall_seconds": 1.0},
             provenance={"source": {"fingerprint": "f" * 16}, "versions_of": versions},
         )

@@ -86,7 +86,7 @@ def test_faulty_specs_are_refused(fault):
 
 @given(st.lists(st.booleans(), min_size=1, max_size=70))
 def test_packed_examples_come_back(correct):
-    statistics = pack_correct(np.array(correct))
+    statistics = pack_correct({"accuracy": np.array(correct)})
     blank = Record.model_construct(statistics=statistics)
     assert blank.correct().tolist() == correct
 

@@ -57,7 +57,7 @@ def build(method: str, seed: int, correct: Any, *, kind: str = "mirror", **field
         key=key_of(spec, "0" * 16, "1" * 16 if spec.model else None, versions),
         spec=spec,
         metrics={"accuracy": float(correct.mean())},
-        statistics=pack_correct(correct),
+        statistics=pack_correct({"accuracy": correct}),
         cost={"optimiser_steps": 7.0},
         provenance={
             "source": {"kind": kind, "location": kind, "fingerprint": "0" * 16},

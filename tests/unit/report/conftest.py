@@ -72,7 +72,7 @@ def build(
         ),
         spec=spec,
         metrics={"accuracy": float(np.mean(correct)), "f1_macro": float(np.mean(correct)) - 0.01},
-        statistics=pack_correct(correct),
+        statistics=pack_correct({"accuracy": correct}),
         cost={**costs, "peak_memory_bytes": 2.0**30 + n} if cost is None else cost,
         provenance={
             "commit": "0" * 40,

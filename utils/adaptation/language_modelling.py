@@ -1,0 +1,186 @@
+"""A BERT of the course's own, pre-trained from random weights, and what counting alone gives."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from utils import runtime
+from utils.adaptation.method import Outcome, Problem
+from utils.errors import CourseError
+from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probabilities
+from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge
+from utils.pretraining.loop import Progress, Settings, pretrain
+from utils.pretraining.model import BertForPretraining, save
+from utils.pretraining.objectives import MaskedLanguageModelling
+from utils.pretraining.overlap import OverlapClassifier
+from utils.pretraining.packing import Vocabulary, vocabulary_of
+from utils.pretraining.sentence_pairs import Negatives
+from utils.pretraining.wordpiece import make_tokenizer, train_tokenizer
+from utils.tasks.language_modelling import TOKEN, Documents
+from utils.transformer import TransformerConfig, encoder_flops
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer
+
+KINDS_OF_PAIRS: tuple[Negatives, ...] = ("other-document", "same-document")
+
+_CURVE_SEQUENCES, _FINAL_SEQUENCES = 256, 1024
+"""Held-out sequences that a point of the curve, and the reported figures, are measured on."""
+
+
+def masked_language_model(problem: Problem) -> Outcome:
+    """Pre-train on the documents; `problem.hyper` says how (see `utils.adaptation.registry`).
+
+    The weights are kept in the library's format, in `models/` of the folder of runs.
+    """
+    hyper = problem.hyper
+    runtime.seed_everything(problem.seed)
+    corpus = _prepare(problem)
+    model = BertForPretraining(
+        TransformerConfig(
+            vocab_size=corpus.vocabulary.size,
+            d_model=hyper["d_model"],
+            n_layers=hyper["n_layers"],
+            n_heads=hyper["n_heads"],
+            d_ff=4 * hyper["d_model"],
+            max_length=problem.max_length,
+            n_segments=2,
+        ),
+        next_sentence=bool(hyper["negatives"]),
+    ).to(runtime.device())
+    model.start_from_frequencies(corpus.log_probabilities)
+    objective = MaskedLanguageModelling(
+        corpus.train,
+        corpus.vocabulary,
+        problem.max_length,
+        rate=hyper["rate"],
+        mask_share=hyper["mask_share"],
+        random_share=hyper["random_share"],
+        whole_words=hyper["whole_words"],
+        negatives=hyper["negatives"] or None,
+    )
+    pairs = KINDS_OF_PAIRS if hyper["negatives"] else ()
+    questions = corpus.questions(problem.max_length, _CURVE_SEQUENCES, pairs)
+    progress = pretrain(
+        model,
+        objective,
+        Settings(
+            n_steps=hyper["n_steps"],
+            batch_size=hyper["batch_size"],
+            optimizer=hyper["optimizer"],
+            learning_rate=hyper["learning_rate"],
+            n_evaluations=hyper["n_evaluations"],
+            seed=problem.seed,
+        ),
+        evaluate=lambda model: evaluate(model, questions, corpus.log_probabilities),
+        checkpoint=problem.checkpoint,
+    )
+    questions = corpus.questions(problem.max_length, _FINAL_SEQUENCES, pairs)
+    predictions = judge(model, questions, corpus.log_probabilities)
+    if problem.checkpoint is not None:
+        folder = model_folder(problem.checkpoint.stem)
+        save(model, corpus.tokenizer, folder, dtype=torch.float16)
+        problem.checkpoint.unlink(missing_ok=True)
+    return Outcome(predictions, _cost(model, objective, hyper, progress), progress.curve)
+
+
+def token_counts(problem: Problem) -> Outcome:
+    """No Transformer: token frequencies for hidden tokens, bags of words for sentence pairs.
+
+    Guesses the most frequent token everywhere, and takes B for A's successor by how many words they
+    share (see `OverlapClassifier`).
+    """
+    start = time.perf_counter()
+    corpus = _prepare(problem)
+    kinds = KINDS_OF_PAIRS if problem.hyper["pairs"] else ()
+    tokens, *pairs = corpus.questions(problem.max_length, _FINAL_SEQUENCES, kinds)
+    rows = [_most_frequent(tokens, corpus.log_probabilities)]
+    for kind, asked in zip(kinds, pairs, strict=True):
+        classifier = OverlapClassifier(
+            corpus.train, corpus.vocabulary, problem.max_length, kind, problem.seed
+        )
+        rows += [classifier.judge(batch, asked.kind) for batch in asked.batches]
+    cost = {"wall_seconds": time.perf_counter() - start, "examples_seen": len(problem.train)}
+    return Outcome(np.concatenate(rows), cost)
+
+
+def model_folder(key: str) -> Path:
+    """Where the weights of the record `key` are kept on the machine that trained them."""
+    return runtime.runs_dir() / "models" / key
+
+
+class _Corpus:
+    """The text of a problem as token numbers, with its tokenizer and its frequencies."""
+
+    def __init__(
+        self, tokenizer: "BertTokenizer", train: PackedText, evaluation: PackedText
+    ) -> None:
+        self.tokenizer, self.train, self.evaluation = tokenizer, train, evaluation
+        self.vocabulary: Vocabulary = vocabulary_of(tokenizer)
+        counts = count_tokens(train, self.vocabulary)
+        self.log_probabilities = unigram_log_probabilities(counts)
+
+    def questions(self, length: int, n: int, pairs: tuple[Negatives, ...]) -> list[HeldOut]:
+        """Hidden tokens in `n` held-out sequences, then as many pairs of each kind."""
+        kinds: tuple[Negatives | None, ...] = (None, *pairs)
+        return [held_out(self.evaluation, self.vocabulary, length, kind, n) for kind in kinds]
+
+
+def _prepare(problem: Problem) -> _Corpus:
+    if problem.cache is None:
+        raise CourseError("Pre-training needs a folder to keep its packed text in (`cache`).")
+    cache = problem.cache / "pretraining"
+    tokenizer = _tokenizer(problem.train, problem.hyper["vocab_size"], cache)
+    return _Corpus(
+        tokenizer,
+        pack(problem.train, tokenizer, cache),
+        pack(problem.evaluation, tokenizer, cache),
+    )
+
+
+def _tokenizer(documents: Documents, vocab_size: int, cache: Path) -> "BertTokenizer":
+    """Trained on the documents, or read again if that was done before."""
+    digest = hashlib.sha256(str(vocab_size).encode())
+    for text in documents.texts:
+        digest.update(text.encode() + b"\0")
+    file = cache / f"vocabulary-{digest.hexdigest()[:16]}.txt"
+    if file.exists():
+        return make_tokenizer(file.read_text("utf-8").split("\n"))
+    tokenizer = train_tokenizer(documents.texts, vocab_size)
+    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    runtime.write_atomically(file, "\n".join(pieces))
+    return tokenizer
+
+
+def _most_frequent(asked: HeldOut, log_probabilities: torch.Tensor) -> NDArray[np.float32]:
+    labels = torch.cat([batch.labels[batch.labels >= 0] for batch in asked.batches]).cpu()
+    loss = -log_probabilities[labels]
+    right = labels == log_probabilities.argmax()
+    return torch.stack([torch.full_like(loss, TOKEN), loss, loss, right.float()], dim=1).numpy()
+
+
+def _cost(
+    model: BertForPretraining,
+    objective: MaskedLanguageModelling,
+    hyper: dict[str, Any],
+    progress: Progress,
+) -> dict[str, float]:
+    config, n_sequences = model.config, progress.n_steps * hyper["batch_size"]
+    h, v = config.d_model, config.vocab_size
+    forward = encoder_flops(h, config.d_ff, config.n_layers, n_sequences, objective.length)
+    forward += n_sequences * objective.n_masked * (2 * h * h + 2 * h * v)
+    n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
+    return {
+        "wall_seconds": progress.seconds,
+        "optimiser_steps": float(progress.n_steps),
+        "examples_seen": float(n_sequences),
+        "tokens_seen": float(progress.n_tokens),
+        "flops": 3 * forward,
+        "parameters": n_weights,
+        "trainable_parameters": n_weights,
+    }
