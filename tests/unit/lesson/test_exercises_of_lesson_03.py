@@ -419,6 +419,7 @@ def pairs_rounded(documents, origins, places, draws):
         ("03.1", rarest_piece, "wrong", None),
         ("03.1", lambda w, s: piece_by_sorting(w, s)[:2], "wrong", None),
         ("03.1", lambda w, s: piece_by_sorting(w, s, weigh=np.log1p), "wrong", None),
+        ("03.1", lambda w, s: piece_by_sorting(w, s, weigh=np.square), "wrong", None),
         ("03.1", lambda w, s: max(s)[0][1], "error", None),
         ("03.2", split_recursively, "correct", None),
         ("03.2", split_by_shrinking, "correct", None),
