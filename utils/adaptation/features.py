@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,16 @@ def frozen(problem: Problem) -> Outcome:
 
     The cost counts the extraction as measured when it was done, also where the cache saves it now.
     """
-    features, extraction = extract(problem, problem.train.texts)
+    return _fit(problem, pretrained=True)
+
+
+def frozen_random(problem: Problem) -> Outcome:
+    """The same on an encoder with random weights: what the architecture alone is good for."""
+    return _fit(problem, pretrained=False)
+
+
+def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
+    features, extraction = extract(problem, problem.train.texts, pretrained=pretrained)
     start = time.perf_counter()
     classifier = make_pipeline(StandardScaler(), logistic_regression(problem))
     classifier.fit(features, problem.train.labels)
@@ -39,20 +49,28 @@ def frozen(problem: Problem) -> Outcome:
         "parameters": extraction["parameters"] + n_weights,
         "trainable_parameters": n_weights,
     }
-    wanted, _ = extract(problem, problem.evaluation.texts)
+    wanted, _ = extract(problem, problem.evaluation.texts, pretrained=pretrained)
     fitted = classifier.predict_proba(wanted)
     return Outcome(all_classes(fitted, linear.classes_, problem.n_classes), cost)
 
 
-def extract(problem: Problem, texts: list[str]) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """Features of `texts`, (n_texts, d_model), and what they cost; cached in `problem.cache`."""
+def extract(
+    problem: Problem, texts: list[str], *, pretrained: bool = True
+) -> tuple[NDArray[np.float32], dict[str, float]]:
+    """Features of `texts`, (n_texts, d_model), and what they cost; cached in `problem.cache`.
+
+    With `pretrained=False`, of random weights drawn by the seed of the problem.
+    """
     if problem.model_path is None:
         raise ValueError("feature extraction needs a model")
-    cached = _cache_file(problem, texts)
+    weights = problem.model_fingerprint + ("" if pretrained else f"/random/{problem.seed}")
+    cached = _cache_file(problem, texts, weights)
     if cached is not None and cached.exists():
         features = np.load(cached, allow_pickle=False)
         return features, json.loads(cached.with_suffix(".json").read_text())
-    features, cost = _extract(problem.model_path, texts, problem.max_length)
+    runtime.seed_everything(problem.seed)
+    encoder = load_encoder(problem.model_path, pretrained=pretrained)
+    features, cost = _extract(encoder, problem.model_path, texts, problem.max_length)
     if cached is not None:
         runtime.write_atomically(cached.with_suffix(".json"), json.dumps(cost))
         with runtime.atomic_file(cached) as file:
@@ -60,21 +78,21 @@ def extract(problem: Problem, texts: list[str]) -> tuple[NDArray[np.float32], di
     return features, cost
 
 
-def _cache_file(problem: Problem, texts: list[str]) -> Path | None:
+def _cache_file(problem: Problem, texts: list[str], weights: str) -> Path | None:
     if problem.cache is None:
         return None
-    digest = hashlib.sha256(f"mean/{problem.model_fingerprint}/{problem.max_length}".encode())
+    digest = hashlib.sha256(f"mean/{weights}/{problem.max_length}".encode())
     for text in texts:
         digest.update(len(text).to_bytes(4, "little") + text.encode())
     return problem.cache / "features" / f"{digest.hexdigest()[:24]}.npy"
 
 
 def _extract(
-    model_path: Path, texts: list[str], max_length: int
+    encoder: Any, model_path: Path, texts: list[str], max_length: int
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     start = time.perf_counter()
     device = runtime.device()
-    encoder = load_encoder(model_path).to(device).eval()
+    encoder = encoder.to(device).eval()
     tokenised = tokenise(texts, model_path, max_length)
     features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
     flops, tokens = 0.0, 0

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from utils import runtime
+from utils import runtime, sources
 from utils.adaptation.method import Outcome, Problem
 from utils.errors import CourseError
 from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probabilities
@@ -36,7 +36,7 @@ _CURVE_SEQUENCES, _FINAL_SEQUENCES = 256, 1024
 def masked_language_model(problem: Problem) -> Outcome:
     """Pre-train on the documents; `problem.hyper` says how (see `utils.adaptation.registry`).
 
-    The weights are kept in the library's format, in `models/` of the folder of runs.
+    The weights are kept in the library's format (see `sources.trained_here`).
     """
     hyper = problem.hyper
     runtime.seed_everything(problem.seed)
@@ -83,7 +83,7 @@ def masked_language_model(problem: Problem) -> Outcome:
     questions = corpus.questions(problem.max_length, _FINAL_SEQUENCES, pairs)
     predictions = judge(model, questions, corpus.log_probabilities)
     if problem.checkpoint is not None:
-        folder = model_folder(problem.checkpoint.stem)
+        folder = sources.trained_here(problem.checkpoint.stem)
         save(model, corpus.tokenizer, folder, dtype=torch.float16)
         problem.checkpoint.unlink(missing_ok=True)
     return Outcome(predictions, _cost(model, objective, hyper, progress), progress.curve)
@@ -107,11 +107,6 @@ def token_counts(problem: Problem) -> Outcome:
         rows += [classifier.judge(batch, asked.kind) for batch in asked.batches]
     cost = {"wall_seconds": time.perf_counter() - start, "examples_seen": len(problem.train)}
     return Outcome(np.concatenate(rows), cost)
-
-
-def model_folder(key: str) -> Path:
-    """Where the weights of the record `key` are kept on the machine that trained them."""
-    return runtime.runs_dir() / "models" / key
 
 
 class _Corpus:

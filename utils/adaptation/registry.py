@@ -68,6 +68,15 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.features:frozen",
         ),
         Method(
+            name="frozen-random",
+            title="Frozen random features + logistic regression",
+            version=1,
+            needs_model=True,
+            defaults={"C": 0.01},
+            candidates=[{"C": 0.001}, {"C": 0.01}, {"C": 0.1}],
+            implementation="utils.adaptation.features:frozen_random",
+        ),
+        Method(
             name="full",
             title="Fine-tuning",
             version=1,

@@ -2,6 +2,7 @@
 
 import json
 from inspect import signature
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +123,8 @@ def bench(
 ) -> None:
     """Run a grid of experiments; what is recorded already is not run again.
 
-    `speed` times our code beside the library's instead, in interleaved pairs.
+    `speed` times our code beside the library's instead, in interleaved pairs: the encoder, and the
+    pre-training loop beside `Trainer` and beside itself with a head that decodes every position.
     """
     if grid == "speed":
         return _speed(as_json)
@@ -161,22 +163,25 @@ def bench(
 
 def _speed(as_json: bool) -> None:
     """Time our code beside the library's; a ratio above 1 means that ours is faster."""
+    from utils.experiments.pretraining_speed import pretraining_speed
     from utils.experiments.speed import encoder_speed, speed_record
 
-    found = encoder_speed()
+    found = []
+    for each in chain(encoder_speed(), pretraining_speed()):
+        found.append(each)
+        if not as_json:
+            print(
+                f"{each.comparison}: {each.ratio:.3f} times as fast (95 % interval {each.low:.3f} "
+                f"to {each.high:.3f}; {1e3 * each.seconds:.0f} ms against "
+                f"{1e3 * each.their_seconds:.0f} ms, {each.n_pairs} pairs)",
+                flush=True,
+            )
     record = speed_record(found)
     name = record["provenance"]["created"].replace(":", "")
     path = runtime.runs_dir() / "speed" / f"{name}.json"
     runtime.write_atomically(path, json.dumps(record, indent=1) + "\n")
     if as_json:
         print(json.dumps(record["comparisons"], indent=1))
-        return
-    for each in found:
-        print(
-            f"{each.comparison}: {each.ratio:.3f} times as fast (95 % interval {each.low:.3f} to "
-            f"{each.high:.3f}; {1e3 * each.seconds:.0f} ms against {1e3 * each.their_seconds:.0f} "
-            f"ms, {each.n_pairs} pairs)"
-        )
 
 
 def _size(value: str) -> int | None:
@@ -347,6 +352,18 @@ def publish(
     )
     for change in done.changes:
         print(f"{change.kind:8} {shown(change.path)}")
+
+
+@app.command()
+def ship(
+    record: Annotated[str, typer.Argument(help="Key of a pre-training run (or its start).")],
+    name: Annotated[str, typer.Argument(help="Name of the checkpoint.")] = "course-bert-mini",
+) -> None:
+    """Put a model that was pre-trained here into results/checkpoints, with a model card."""
+    from utils.report import ship as ship_checkpoint
+    from utils.suite import shown
+
+    print(f"Shipped: {shown(ship_checkpoint(_find_record(record), name))}")
 
 
 def publishable(grid: str, records: "list[Record]") -> "list[Record]":

@@ -10,7 +10,7 @@ from utils.errors import CourseError
 from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
-from utils.sources import MINILM
+from utils.sources import COURSE_BERT, MINILM
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
 
@@ -22,18 +22,19 @@ class Grid:
     At each of the `anchors` (numbers of training examples) every method is tried with each of its
     candidates, on the validation split, with seed 0. An experiment with n examples then takes the
     winner of the smallest anchor that is not below n, or of the largest one. Without anchors the
-    methods' defaults are used.
+    methods' defaults are used. `candidates` take the place of a method's own.
     """
 
     name: str
     cells: list[Spec]
     anchors: tuple[int, ...] = field(default=())
+    candidates: dict[str, list[Hyper]] = field(default_factory=dict)
 
     def trials(self) -> list[Spec]:
         """The trials that decide on the hyper-parameters, each one a spec of its own."""
         wanted: dict[str, Spec] = {}
         for cell in self.cells:
-            for candidate in METHODS[cell.method].candidates if self.anchors else []:
+            for candidate in self._candidates(cell.method):
                 trial = self._trial(cell, candidate)
                 wanted[trial.identity()] = trial
         return list(wanted.values())
@@ -46,7 +47,7 @@ class Grid:
         found = {record.spec.identity(): record.metrics for record in trials}
 
         def chosen(cell: Spec) -> Spec:
-            candidates = METHODS[cell.method].candidates if self.anchors else []
+            candidates = self._candidates(cell.method)
             if not candidates:
                 return _with(cell, {})
 
@@ -61,6 +62,11 @@ class Grid:
     def estimates(self) -> list[Spec]:
         """The experiments with default hyper-parameters, to foretell how long they will take."""
         return [_with(cell, {}) for cell in self.cells]
+
+    def _candidates(self, method: str) -> list[Hyper]:
+        if not self.anchors:
+            return []
+        return self.candidates.get(method, METHODS[method].candidates)
 
     def _trial(self, cell: Spec, candidate: Hyper) -> Spec:
         n = cell.n_train
@@ -86,6 +92,17 @@ def _with(cell: Spec, candidate: Hyper) -> Spec:
     return cell.model_copy(update={"hyper": hyper})
 
 
+LESSON_01 = ("majority", "tfidf", "frozen", "full", "random-init")
+"""The methods of lesson 01's learning curves."""
+
+_RATES: list[Hyper] = [{"learning_rate": rate} for rate in (2e-4, 5e-4, 1e-3)]
+
+_OF_SMALL_MODELS: dict[str, dict[str, list[Hyper]]] = {
+    COURSE_BERT: {"full": _RATES, "random-init": _RATES}
+}
+"""A narrow model takes larger steps; the number of trials stays the same."""
+
+
 def learning_curves(
     profile: str = "quick",
     *,
@@ -106,11 +123,11 @@ def learning_curves(
         _cell(size, dataset, get_method(method), n, seed, model)
         for n in n_train or size.n_train
         for dataset in datasets or size.datasets
-        for method in methods or methods_for("text-classification")
+        for method in methods or LESSON_01
         if n is not None or method in ("frozen", "full")
         for seed in _seeds(first_seed, seeds or size.seeds, n)
     ]
-    return Grid("learning-curves", cells, size.anchors)
+    return Grid("learning-curves", cells, size.anchors, _OF_SMALL_MODELS.get(model, {}))
 
 
 @dataclass(frozen=True)

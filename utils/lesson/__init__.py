@@ -12,6 +12,7 @@ from utils.lesson.first_cell import colab_badge, first_cell
 from utils.lesson.live import run_experiments
 from utils.lesson.outputs import evidence, show_figure, show_table, show_text, skipped
 from utils.lesson.practice import check, hint, progress, show_exercise, solution
+from utils.lesson.pretraining import pretrain_live
 from utils.lesson.questions import answer, quiz
 from utils.lesson.source_code import show_source
 from utils.lesson.verdicts import Verdict, evaluate
@@ -32,6 +33,7 @@ __all__ = [
     "first_cell",
     "hint",
     "lesson_card",
+    "pretrain_live",
     "progress",
     "quiz",
     "run_experiments",

@@ -93,7 +93,9 @@ def _answers(
         logits, labels = tokens[asked].float(), batch.labels[asked]
         baseline = -log_probabilities.to(labels.device)[labels]
     else:
-        logits, labels = follows.float(), 1 - batch.is_next  # type: ignore[operator]
+        if follows is None or batch.is_next is None:
+            raise ValueError("single sequences, or a model without its next-sentence head")
+        logits, labels = follows.float(), 1 - batch.is_next
         baseline = torch.full(labels.shape, math.log(2), device=labels.device)
     loss = nn.functional.cross_entropy(logits, labels, reduction="none")
     right = logits.argmax(-1) == labels

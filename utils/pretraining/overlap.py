@@ -83,10 +83,10 @@ def _compare(
     shared, at_a, at_b = np.intersect1d(in_a, in_b, return_indices=True)
     both = np.union1d(in_a, in_b)
     tf_a, tf_b = n_a * weights[in_a], n_b * weights[in_b]
-    norms = np.linalg.norm(tf_a) * np.linalg.norm(tf_b)
+    norms = float(np.linalg.norm(tf_a) * np.linalg.norm(tf_b))
     return (
         len(shared) / len(both),
-        float(weights[shared].sum() / max(weights[both].sum(), 1e-9)),
+        float(weights[shared].sum() / max(float(weights[both].sum()), 1e-9)),
         float(tf_a[at_a] @ tf_b[at_b] / max(norms, 1e-9)),
         float(weights[shared].max(initial=0.0)),
     )

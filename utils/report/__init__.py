@@ -7,6 +7,7 @@ from utils.report.prose import describe
 from utils.report.publish import Publication, publish
 from utils.report.published import Change, check, render_all, write, write_own
 from utils.report.selection import comparable, latest, select
+from utils.report.shipping import ship
 from utils.report.tables import (
     Table,
     cost_table,
@@ -35,6 +36,7 @@ __all__ = [
     "reference_table",
     "render_all",
     "select",
+    "ship",
     "training_curves",
     "update_blocks",
     "write",

@@ -9,7 +9,7 @@ import os
 from utils.sources.data import load_dataset
 from utils.sources.doctor import Availability, available
 from utils.sources.hub import hub_reachable
-from utils.sources.models import MINILM, model_path
+from utils.sources.models import COURSE_BERT, MINILM, model_path, trained_here
 from utils.sources.pinning import pin
 from utils.sources.revisions import pinned_revision
 from utils.sources.source import Source
@@ -24,6 +24,7 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 __all__ = [
+    "COURSE_BERT",
     "MINILM",
     "Availability",
     "Source",
@@ -33,4 +34,5 @@ __all__ = [
     "model_path",
     "pin",
     "pinned_revision",
+    "trained_here",
 ]

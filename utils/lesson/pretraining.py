@@ -1,0 +1,133 @@
+"""Pre-training inside a lesson: a curve that grows while the model learns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils import runtime
+from utils.lesson.outputs import evidence, shell
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from utils.pretraining.evaluation import HeldOut
+    from utils.pretraining.loop import Progress, Settings
+    from utils.pretraining.objectives import Objective
+    from utils.report.figures import Plot
+
+
+def pretrain_live(
+    model: "nn.Module",
+    objective: "Objective",
+    settings: "Settings",
+    questions: "list[HeldOut]",
+    log_probabilities: Any,
+    *,
+    name: str,
+    retrain: bool = False,
+) -> "Progress":
+    """Pre-train `model` in place, draw its curve as it learns, and leave evidence.
+
+    The trained state is kept in `runs/checkpoints/NAME.pt`: a second call with the same settings
+    takes it from there and trains nothing.
+
+    Args:
+        model, objective, settings: as in `utils.pretraining.loop.pretrain`.
+        questions, log_probabilities: as in `utils.pretraining.evaluation.evaluate`.
+        name: of the checkpoint; it should name text, profile and seed.
+        retrain: forget what is kept.
+    """
+    from utils.pretraining.evaluation import evaluate
+    from utils.pretraining.loop import pretrain
+
+    checkpoint = runtime.runs_dir() / "checkpoints" / f"{name}.pt"
+    if retrain:
+        checkpoint.unlink(missing_ok=True)
+    before = _steps_done(checkpoint)
+    curve = LiveCurve()
+    progress = pretrain(
+        model,
+        objective,
+        settings,
+        evaluate=lambda model: evaluate(model, questions, log_probabilities),
+        checkpoint=checkpoint,
+        on_point=curve.update,
+    )
+    curve.update(progress)
+    evidence(
+        optimiser_steps=progress.n_steps - before,
+        device=runtime.device().type,
+        peak_memory_bytes=runtime.peak_memory_bytes(),
+    )
+    return progress
+
+
+def _steps_done(checkpoint: Path) -> int:
+    import torch
+
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return int(state["progress"]["n_steps"])
+
+
+class LiveCurve:
+    """Losses on held-out text by update; in a notebook the figure is replaced as it grows."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def update(self, progress: "Progress") -> None:
+        """Show the curve as far as it has come."""
+        if not progress.curve:
+            return
+        last = progress.curve[-1]
+        line = (
+            f"update {last['step']:,.0f}: {last['tokens_per_second']:,.0f} tokens per second, "
+            f"gain {last['gain']:.2f} nats"
+        )
+        if shell() is None:
+            print(line)
+            return
+        from IPython.display import display
+
+        plot = pretraining_plot(progress, line)
+        bundle, metadata = _image(plot)
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, metadata=metadata, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True, metadata=metadata)
+
+
+def pretraining_plot(progress: "Progress", note: str) -> "Plot":
+    """Loss of hidden tokens beside the unigram entropy; of next sentences beside ln 2."""
+    from utils.report.figures import Panel, Plot, Series
+
+    steps = [point["step"] for point in progress.curve]
+
+    def line(label: str, values: list[float], style: int) -> Series:
+        return Series(label, steps, values, style=style)
+
+    def values(metric: str) -> list[float]:
+        return [point[metric] for point in progress.curve]
+
+    unigram = "token frequencies alone (unigram)"
+    series = [line("the model", values("mlm_loss"), 3), line(unigram, values("unigram_loss"), 0)]
+    return Plot(
+        [Panel("Hidden tokens, held-out documents", "Updates", "Loss (nats per token)", series)],
+        note,
+        f"Line chart. Loss of the model on hidden tokens: {series[0].y[0]:.2f} nats after "
+        f"{steps[0]:.0f} updates, {series[0].y[-1]:.2f} after {steps[-1]:.0f}; token frequencies "
+        f"alone: {series[1].y[-1]:.2f}.",
+    )
+
+
+def _image(plot: "Plot") -> tuple[dict[str, Any], dict[str, Any]]:
+    import matplotlib.pyplot as plt
+
+    from utils.report.figures import png
+
+    figure = plot.figure()
+    content = png(figure)
+    plt.close(figure)
+    bundle = {"image/png": content, "text/plain": f"[Figure: {plot.alt_text}]"}
+    return bundle, {"image/png": {"alt": plot.alt_text}}
