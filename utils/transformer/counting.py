@@ -37,15 +37,21 @@ def encoder_flops(
 
 
 def decoder_flops(
-    d_model: int, d_ff: int, n_layers: int, n_sequences: int, length: int, source_length: int
+    d_model: int,
+    d_ff: int,
+    n_layers: int,
+    n_sequences: int,
+    length: int,
+    source_length: int,
+    n_matrices: int = 2,
 ) -> float:
     r"""Floating-point operations of one forward pass through the layers of a decoder.
 
     Beside the work of an encoder of the same size, each layer has cross-attention: $4H^2$ per token
     of the target (query and output), $4H^2$ per token of the source (key and value), and $4H$ for
-    each pair of both.
+    each pair of both. `n_matrices` is that of `encoder_flops`.
     """
     h, pairs = d_model, length * source_length
     crossing = n_layers * (4 * h * h * (length + source_length) + 4 * h * pairs)
-    own = encoder_flops(d_model, d_ff, n_layers, n_sequences, length)
+    own = encoder_flops(d_model, d_ff, n_layers, n_sequences, length, n_matrices)
     return own + float(n_sequences * crossing)

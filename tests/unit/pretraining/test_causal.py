@@ -79,7 +79,7 @@ def test_what_is_drawn() -> None:
 
 
 def test_the_loss_by_hand() -> None:
-    # A model whose logits are known: ln 1, ln 2, … for the token after position 0, 1, …
+    # Three words, to which the model always gives the probabilities 1/8, 2/8 and 5/8.
     class Known(torch.nn.Module):
         def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
             return torch.tensor([1.0, 2.0, 5.0]).log().expand(1, 3, 3)
