@@ -186,7 +186,9 @@ show_figure(learning_curves(records))
 # seeds, hyper-parameters tuned with the same budget for all, every baseline trained to convergence.
 
 # %%
-published = published_records()
+from utils.sources import MINILM
+
+published = select(published_records(), model=[None, MINILM])
 sst2 = select(published, dataset="stanfordnlp/sst2")
 show_figure(learning_curves(sst2))
 

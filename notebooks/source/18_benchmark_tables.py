@@ -147,7 +147,10 @@ for change in check_pages(copy):
 # ## 3 · One number, taken apart
 
 # %%
-chosen = {"dataset": "stanfordnlp/sst2", "method": "full", "n_train": 500, "split": "test"}
+from utils.sources import MINILM
+
+chosen = {"dataset": "stanfordnlp/sst2", "method": "full", "model": MINILM, "n_train": 500}
+chosen |= {"split": "test"}
 runs = sorted(select(published, **chosen), key=lambda record: record.spec.seed)
 for record in runs:
     print(record.key, " seed", record.spec.seed, f" {record.metrics['accuracy']:.4f}")

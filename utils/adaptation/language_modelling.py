@@ -14,6 +14,7 @@ from utils.adaptation.method import Outcome, Problem
 from utils.errors import CourseError
 from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probabilities
 from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge
+from utils.pretraining.flops import training_flops
 from utils.pretraining.loop import Progress, Settings, pretrain
 from utils.pretraining.model import BertForPretraining, save
 from utils.pretraining.objectives import MaskedLanguageModelling
@@ -22,7 +23,7 @@ from utils.pretraining.packing import Vocabulary, vocabulary_of
 from utils.pretraining.sentence_pairs import Negatives
 from utils.pretraining.wordpiece import make_tokenizer, train_tokenizer
 from utils.tasks.language_modelling import TOKEN, Documents
-from utils.transformer import TransformerConfig, encoder_flops
+from utils.transformer import TransformerConfig
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer
@@ -165,17 +166,14 @@ def _cost(
     hyper: dict[str, Any],
     progress: Progress,
 ) -> dict[str, float]:
-    config, n_sequences = model.config, progress.n_steps * hyper["batch_size"]
-    h, v = config.d_model, config.vocab_size
-    forward = encoder_flops(h, config.d_ff, config.n_layers, n_sequences, objective.length)
-    forward += n_sequences * objective.n_masked * (2 * h * h + 2 * h * v)
+    n_sequences = progress.n_steps * hyper["batch_size"]
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     return {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(progress.n_steps),
         "examples_seen": float(n_sequences),
         "tokens_seen": float(progress.n_tokens),
-        "flops": 3 * forward,
+        "flops": training_flops(objective, model.config, n_sequences),
         "parameters": n_weights,
         "trainable_parameters": n_weights,
     }

@@ -367,11 +367,16 @@ def ship(
 
 
 def publishable(grid: str, records: "list[Record]") -> "list[Record]":
-    """Those of profile full that solve the task of the grid; raises `CourseError` if unknown."""
+    """Those of profile full that solve the grid's task on its data sets.
+
+    Raises:
+        CourseError: for an unknown grid.
+    """
     from utils.experiments import get_grid
 
-    tasks = {cell.task for cell in get_grid(grid)("full").cells}
-    return [r for r in records if r.spec.profile == "full" and r.spec.task in tasks]
+    wanted = {(cell.task, cell.dataset) for cell in get_grid(grid)("full").cells}
+    full = [record for record in records if record.spec.profile == "full"]
+    return [record for record in full if (record.spec.task, record.spec.dataset) in wanted]
 
 
 @app.command()
