@@ -106,8 +106,9 @@ def pretrain(
         on_point: called after each evaluation, to show how it goes.
 
     Raises:
-        CourseError: if the loss is no number any more, the checkpoint belongs to other settings,
-            the time budget allows hardly an update, or is given to several processes.
+        CourseError: if the loss is no number any more, the checkpoint belongs to other settings or
+            another model, the time budget allows hardly an update, or is given to several
+            processes.
     """
     from accelerate import Accelerator
 
@@ -175,7 +176,6 @@ def _train(
     tokens_per_step = (
         settings.batch_size * settings.accumulation * accelerator.num_processes * objective.length
     )
-    losses: list[Tensor] = []
     before, started = progress.seconds, time.perf_counter()
     while (fraction := _done(progress, settings)) < 1:
         # Half a step ahead, so that the first update is not made with a learning rate of zero.
@@ -184,7 +184,7 @@ def _train(
         for optimizer in state.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * factor
-        losses.append(_step(model, objective, settings, state))
+        state.losses.append(_step(model, objective, settings, state))
         progress.n_steps += 1
         progress.n_tokens += tokens_per_step
         progress.seconds = before + time.perf_counter() - started
@@ -193,8 +193,8 @@ def _train(
                 state.save()
                 before, started = progress.seconds, time.perf_counter()
             continue
-        loss = float(torch.stack(losses).mean())  # waits for the GPU
-        losses.clear()
+        loss = float(torch.stack(state.losses).mean())  # waits for the GPU
+        state.losses.clear()
         progress.seconds = before + time.perf_counter() - started
         _check(loss, progress, settings)
         measured = {} if evaluate is None else evaluate(state.model)
@@ -258,7 +258,8 @@ def _check(loss: float, progress: Progress, settings: Settings) -> None:
             f"The loss is {loss} after {progress.n_steps} updates: training has diverged. Lower "
             f"the learning rate (it is {settings.learning_rate}) or raise `warmup`."
         )
-    if settings.seconds is not None and progress.n_steps < _FEWEST_STEPS:
+    over = _done(progress, settings) >= 1
+    if settings.seconds is not None and over and progress.n_steps < _FEWEST_STEPS:
         raise CourseError(
             f"{settings.seconds} s allow {progress.n_steps} updates on this machine, and at least "
             f"{_FEWEST_STEPS} are needed. Raise `seconds` or make model and batch smaller."
@@ -271,7 +272,7 @@ def _cuda_devices(device: torch.device) -> list[int]:
 
 @dataclass
 class _State:
-    """Everything that a checkpoint holds."""
+    """Everything that a checkpoint holds; `losses` are those since the last evaluation."""
 
     accelerator: "Accelerator"
     model: nn.Module
@@ -279,6 +280,7 @@ class _State:
     progress: Progress
     settings: Settings
     file: Path | None
+    losses: list[Tensor] = field(default_factory=list)
     saved: float = field(default_factory=time.monotonic)
 
     def is_due(self) -> bool:
@@ -292,6 +294,7 @@ class _State:
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "progress": asdict(self.progress),
+            "losses": torch.stack(self.losses).tolist() if self.losses else [],
             "settings": asdict(self.settings),
         }
         with runtime.atomic_file(self.file) as file:
@@ -306,7 +309,15 @@ class _State:
                 f"The checkpoint {self.file.name} was made with other settings. Remove it to begin "
                 "anew, or go on with the settings that it was made with."
             )
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise CourseError(
+                f"The checkpoint {self.file.name} holds another model. Remove it to begin anew, or "
+                "go on with the model that it was made with."
+            ) from error
         for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
         vars(self.progress).update(state["progress"])
+        # A checkpoint of before this was kept has none.
+        self.losses += torch.tensor(state.get("losses", []), device=self.accelerator.device)

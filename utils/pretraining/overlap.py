@@ -1,5 +1,7 @@
 """Does B follow A? What can be said by counting the words that both share, without any order."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -69,7 +71,7 @@ def _rarity(text: PackedText, vocabulary: Vocabulary) -> NDArray[np.float64]:
     """Inverse document frequency of each token, (size,); 0 for special ones."""
     tokens, starts = text.tokens.cpu().numpy(), text.starts.cpu().numpy()
     n_documents = np.zeros(vocabulary.size)
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         n_documents[np.unique(tokens[first:last])] += 1
     rarity = np.log((1 + len(starts)) / (1 + n_documents))
     return rarity * vocabulary.maskable.cpu().numpy()

@@ -83,17 +83,26 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> "BertTokeni
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size,
-        min_frequency=2,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
     # A token that already stands for something unknown is no word.
-    tokenizer.train_from_iterator((text.replace("[UNK]", " ") for text in texts), trainer)
+    texts = [text.replace("[UNK]", " ") for text in texts]
+
+    def learn(size: int, given: list[str]) -> "Tokenizer":
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size,
+            min_frequency=2,
+            special_tokens=[*SPECIAL_TOKENS, *given],
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return tokenizer
+
+    # Of equally frequent pairs the library joins those with the lowest numbers, and it numbers
+    # letters inside a word by chance unless they are given.
+    letters = sorted(piece for piece in learn(0, []).get_vocab() if piece.startswith("##"))
+    tokenizer = learn(vocab_size, letters)
     pieces = sorted(set(tokenizer.get_vocab()) - set(SPECIAL_TOKENS))
     found = len(SPECIAL_TOKENS) + len(pieces)
     if found < vocab_size:

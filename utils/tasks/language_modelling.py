@@ -70,7 +70,8 @@ def load(
     even distances are cut from the training documents, to choose hyper-parameters on.
 
     Raises:
-        CourseError: if a set cannot be reached, has no column `text`, or too few documents.
+        CourseError: if a set cannot be reached, has no column `text`, not both splits, or too few
+            documents.
     """
     found: list[Source] = []
     parts = {"train": Documents([], []), "validation": Documents([], [])}
@@ -80,6 +81,11 @@ def load(
         )
         found.append(source)
         for split, documents in parts.items():
+            if split not in dataset:
+                raise CourseError(
+                    f"{part} has no split {split!r} but {', '.join(dataset)}. Pre-training needs "
+                    "the splits train and validation."
+                )
             new = _documents(dataset[split], part)
             documents.texts.extend(new)
             documents.origins.extend([part] * len(new))

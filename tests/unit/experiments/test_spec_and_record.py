@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
 from utils.experiments.record import pack_correct
 from utils.experiments.spec import key_of
@@ -122,6 +123,37 @@ def tampered(record: Record, path: str, value: object) -> str:
 def test_a_tampered_record_is_refused(make_record, path, value):
     with pytest.raises(ValidationError):
         Record.model_validate_json(tampered(make_record(), path, value))
+
+
+PAIRS = "nsp_accuracy_other_document"
+
+
+def with_pairs(record: Record, share: float) -> str:
+    """The record as JSON, with four answers on pairs, and `share` of them said to be right."""
+    content = json.loads(record.model_dump_json())
+    content["metrics"][PAIRS] = share
+    content["statistics"] |= pack_correct({PAIRS: np.array([True, False, True, True, False])})
+    return json.dumps(content)
+
+
+def test_answers_of_several_kinds_are_kept_apart(make_record):
+    record = Record.model_validate_json(with_pairs(make_record(correct=[1, 0, 1, 1]), 0.6))
+    assert record.correct().tolist() == [True, False, True, True]
+    assert record.correct("accuracy").tolist() == record.correct().tolist()
+    assert record.correct(PAIRS).tolist() == [True, False, True, True, False]
+    assert set(record.statistics) == {"correct", "n", f"correct:{PAIRS}", f"n:{PAIRS}"}
+
+
+@pytest.mark.parametrize("share", [0.59, 0.75])
+def test_a_record_that_contradicts_its_answers_on_pairs_is_refused(make_record, share):
+    with pytest.raises(ValidationError, match=f"its {PAIRS} is {share}, its examples say 0.6"):
+        Record.model_validate_json(with_pairs(make_record(), share))
+
+
+@pytest.mark.parametrize("metric", [PAIRS, "gain"])
+def test_a_metric_without_single_answers_is_refused_in_words(make_record, metric):
+    with pytest.raises(CourseError, match=rf"keeps no single answers for '{metric}': no interval"):
+        make_record().correct(metric)
 
 
 def test_records_of_older_versions_are_stale(make_record, monkeypatch):

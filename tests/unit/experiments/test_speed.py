@@ -1,8 +1,15 @@
 """Ratios of interleaved timings, on a clock that the test moves."""
 
-import pytest
+import json
+from dataclasses import asdict
 
-from utils.experiments.speed import compare_speed
+import pytest
+from typer.testing import CliRunner
+
+from utils import runtime
+from utils.cli.commands import app
+from utils.experiments import pretraining_speed, speed
+from utils.experiments.speed import SpeedComparison, compare_speed
 
 
 class Machine:
@@ -36,3 +43,15 @@ def test_pairs_are_interleaved_and_each_goes_first_half_the_time() -> None:
     machine = Machine()
     compare_speed("x", machine.call("a", 1), machine.call("b", 1), 4, lambda: machine.now)
     assert machine.calls == ["a", "b"] * 2 + ["b", "a", "a", "b"] * 2
+
+
+def test_the_command_prints_a_list_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [SpeedComparison(name, 2.0, 1.5, 2.5, 1.0, 2.0, 4) for name in ("encoder", "loop")]
+    monkeypatch.setattr(speed, "encoder_speed", lambda: iter(rows[:1]))
+    monkeypatch.setattr(pretraining_speed, "pretraining_speed", lambda: iter(rows[1:]))
+    result = CliRunner().invoke(app, ["bench", "speed", "--json"])
+    assert json.loads(result.stdout) == [asdict(row) for row in rows]
+    (file,) = (runtime.runs_dir() / "speed").iterdir()
+    assert json.loads(file.read_text())["comparisons"] == json.loads(result.stdout)
+    result = CliRunner().invoke(app, ["bench", "speed"])
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["encoder", "loop"]

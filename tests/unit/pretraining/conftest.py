@@ -2,7 +2,8 @@
 
 import pytest
 
-from utils.pretraining.corpora import TEXTBOOKS, Corpus, load_corpus
+from utils.pretraining.corpora import Corpus, load_corpus
+from utils.tasks.language_modelling import TEXTBOOKS
 
 
 @pytest.fixture(scope="session")

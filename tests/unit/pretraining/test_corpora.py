@@ -7,8 +7,8 @@ import pytest
 
 from utils import sources
 from utils.errors import CourseError
-from utils.pretraining import corpora
 from utils.pretraining.corpora import Corpus, load_corpus, read_folder
+from utils.tasks.language_modelling import NOVELS, WIKITEXT
 
 
 def write(folder: Path, n: int = 40) -> Path:
@@ -20,25 +20,29 @@ def write(folder: Path, n: int = 40) -> Path:
 
 def test_documents_are_held_out_as_wholes(documentation: Corpus) -> None:
     corpus = documentation
-    assert not set(corpus.train) & set(corpus.held_out)
+    assert not set(corpus.train.texts) & set(corpus.held_out.texts)
     paragraphs = [
-        {p for text in part for p in text.split("\n")} for part in (corpus.train, corpus.held_out)
+        {p for text in part.texts for p in text.split("\n")}
+        for part in (corpus.train, corpus.held_out)
     ]
     assert not paragraphs[0] & paragraphs[1]
-    assert set(corpus.origins) == {"openstax/textbooks-en"}
-    assert len(corpus.origins) == len(corpus.train)
+    for part in (corpus.train, corpus.held_out):
+        assert set(part.origins) == {"openstax/textbooks-en"}
+        assert len(part.origins) == len(part.texts) == len(part)
+    assert corpus.n_characters == len("".join(corpus.train.texts))
 
 
 def test_a_selection_is_always_the_same_and_nested(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"Document {number}. " + "More words. " * (number % 7) for number in range(100)]
     split = datasets.Dataset.from_dict({"text": texts})
-    source = sources.Source("mirror", corpora.NOVELS, None, "0" * 16, "mirror", "CC BY 4.0")
+    source = sources.Source("mirror", NOVELS, None, "0" * 16, "mirror", "CC BY 4.0")
     parts = datasets.DatasetDict({"train": split, "validation": split.select(range(3))})
     monkeypatch.setattr(sources, "load_dataset", lambda *_, **__: (parts, source))
-    small, large = (load_corpus(corpora.NOVELS, max_characters=n) for n in (1_000, 3_000))
+    small, large = (load_corpus(NOVELS, max_characters=n) for n in (1_000, 3_000))
     assert 1_000 <= small.n_characters < 1_100
-    assert set(small.train) < set(large.train)
-    assert small.train == sorted(small.train, key=lambda text: int(text.split()[1].strip(".")))
+    assert set(small.train.texts) < set(large.train.texts)
+    numbers = [int(text.split()[1].strip(".")) for text in small.train.texts]
+    assert numbers == sorted(numbers)
     assert small.held_out == large.held_out
 
 
@@ -54,7 +58,7 @@ def test_the_articles_of_wikitext_are_put_together(monkeypatch: pytest.MonkeyPat
         " New . \n",
     ]
     split = datasets.Dataset.from_dict({"text": rows})
-    source = sources.Source("mirror", corpora.WIKITEXT, None, "0" * 16, "mirror", "CC BY-SA 3.0")
+    source = sources.Source("mirror", WIKITEXT, None, "0" * 16, "mirror", "CC BY-SA 3.0")
     asked = []
 
     def load(dataset_id: str, config: str | None, **_: object) -> tuple:
@@ -62,9 +66,9 @@ def test_the_articles_of_wikitext_are_put_together(monkeypatch: pytest.MonkeyPat
         return datasets.DatasetDict({"train": split, "validation": split}), source
 
     monkeypatch.setattr(sources, "load_dataset", load)
-    corpus = load_corpus(corpora.WIKITEXT)
-    assert asked == [(corpora.WIKITEXT, "wikitext-2-v1")]
-    assert corpus.train == ["It is a well-known [UNK] .\nOld , since 1,200 .", "New ."]
+    corpus = load_corpus(WIKITEXT)
+    assert asked == [(WIKITEXT, "wikitext-2-v1")]
+    assert corpus.train.texts == ["It is a well-known [UNK] .\nOld , since 1,200 .", "New ."]
 
 
 def test_a_set_without_running_text_is_refused() -> None:
@@ -80,10 +84,11 @@ def test_a_folder_of_text(tmp_path: Path) -> None:
     (folder / "empty.txt").write_text(" \n")
     corpus = read_folder(folder)
     assert (len(corpus.train), len(corpus.held_out)) == (38, 2)
-    assert corpus.sources[0].location == "own folder"
+    assert corpus.source.location == "own folder"
+    assert set(corpus.train.origins) == {"own"}
     assert read_folder(folder).held_out == corpus.held_out
     (folder / "0.txt").write_text("Changed. " * 30)
-    assert read_folder(folder).sources[0].fingerprint != corpus.sources[0].fingerprint
+    assert read_folder(folder).source.fingerprint != corpus.source.fingerprint
 
 
 def test_folders_that_cannot_serve_are_refused_in_words(tmp_path: Path) -> None:

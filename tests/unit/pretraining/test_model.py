@@ -61,7 +61,7 @@ def test_the_library_computes_the_same(next_sentence: bool) -> None:
 @torch.no_grad()
 def test_saved_and_loaded_again(tmp_path: Path, documentation: Corpus, next_sentence: bool) -> None:
     ours = model(next_sentence)
-    tokenizer = train_tokenizer(documentation.train, 2048)
+    tokenizer = train_tokenizer(documentation.train.texts, 2048)
     save(ours, tokenizer, tmp_path)
     again = load(tmp_path, dropout=0.1)
     assert again.config == replace(CONFIG, dropout=0.1)
@@ -73,7 +73,7 @@ def test_saved_and_loaded_again(tmp_path: Path, documentation: Corpus, next_sent
 
 
 def test_half_precision_halves_the_file(tmp_path: Path, documentation: Corpus) -> None:
-    tokenizer = train_tokenizer(documentation.train, 2048)
+    tokenizer = train_tokenizer(documentation.train.texts, 2048)
     sizes = []
     for name, dtype in (("full", torch.float32), ("half", torch.float16)):
         save(model(), tokenizer, tmp_path / name, dtype=dtype)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -18,16 +19,17 @@ from utils.pretraining import (
 )
 from utils.pretraining.corpora import Corpus
 from utils.pretraining.wordpiece import train_tokenizer
+from utils.tasks.language_modelling import Documents
 
 
 @pytest.fixture(scope="module")
 def tokenizer(documentation: Corpus):
-    return train_tokenizer(documentation.train, 4096)
+    return train_tokenizer(documentation.train.texts, 4096)
 
 
 def packed(documentation: Corpus, tokenizer, n: int = 50) -> PackedText:
-    documents = documentation.train[:n]
-    return pack(documents, ["books"] * n, tokenizer, runtime.runs_dir() / "cache")
+    documents = documentation.train.take(np.arange(n))
+    return pack(documents, tokenizer, runtime.runs_dir() / "cache")
 
 
 def test_the_text_comes_back_whole(documentation: Corpus, tokenizer) -> None:
@@ -35,9 +37,16 @@ def test_the_text_comes_back_whole(documentation: Corpus, tokenizer) -> None:
     assert text.tokens.dtype == torch.int32
     for i in (0, 17, 49):
         row = text.tokens[text.starts[i] : text.starts[i + 1]].tolist()
-        expected = tokenizer(documentation.train[i], add_special_tokens=False)["input_ids"]
+        expected = tokenizer(documentation.train.texts[i], add_special_tokens=False)["input_ids"]
         assert row == [*expected, tokenizer.sep_token_id]
     assert text.starts[-1] == len(text.tokens)
+
+
+def test_origins_are_numbered_in_their_order(tokenizer, tmp_path: Path) -> None:
+    documents = Documents(["An array.", "Arrays.", "A function."], ["z", "z", "a"])
+    text = pack(documents, tokenizer, tmp_path)
+    assert text.origins.tolist() == [0, 0, 1]
+    assert pack(documents.take(np.array([0, 1])), tokenizer, tmp_path).origins.tolist() == [0, 0]
 
 
 def test_packed_text_is_reopened_and_told_apart(
@@ -91,4 +100,4 @@ def test_unigram_probabilities_by_hand() -> None:
 
 def test_nothing_to_pack_is_refused(tokenizer, tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="no document to pack"):
-        pack([], [], tokenizer, tmp_path)
+        pack(Documents([], []), tokenizer, tmp_path)

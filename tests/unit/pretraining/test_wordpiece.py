@@ -51,7 +51,7 @@ def test_we_find_the_pieces_that_the_library_finds(seed: int) -> None:
 
 
 def test_we_find_the_pieces_of_real_text_that_the_library_finds(documentation: Corpus) -> None:
-    text = " ".join(documentation.train[:20]).lower()
+    text = " ".join(documentation.train.texts[:20]).lower()
     words = Counter(re.findall("[a-z]+", text))
     pieces = learn_wordpieces(words, 150)
     theirs = library_pieces(words, len(pieces) + 1)
@@ -65,7 +65,7 @@ def test_words_are_cut_into_the_longest_pieces() -> None:
 
 
 def test_the_tokenizer_is_the_same_every_time_and_cuts_as_we_do(documentation: Corpus) -> None:
-    texts = documentation.train
+    texts = documentation.train.texts
     tokenizer = train_tokenizer(texts, 4096)
     numbers = tokenizer.get_vocab()
     assert numbers == train_tokenizer(texts, 4096).get_vocab()

@@ -57,6 +57,6 @@ def test_a_sequence_counts_only_if_all_of_it_is_right() -> None:
     written[1, end] = 5  # goes on instead of ending
     written[2, 0] = PAD
     metrics, exact = score(written, test)
-    assert exact.tolist() == [True, False, False, True]
+    assert exact["accuracy"].tolist() == [True, False, False, True]
     n_tokens = int((test.labels != PAD).sum())
     assert metrics == {"accuracy": 0.5, "token_accuracy": pytest.approx(1 - 2 / n_tokens)}
