@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 Kind = Literal["better", "not worse", "at least"]
 
+SHARES = {
+    "accuracy": "accuracy",
+    "nsp_accuracy_other_document": "next sentence right (other document)",
+    "nsp_accuracy_same_document": "next sentence right (same document)",
+}
+"""Metrics of which records keep single answers, and what people call them."""
+
+GAIN = "gain"
+"""Nats per hidden token; of it there are no single answers, but only a mean for each seed."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -39,8 +49,12 @@ class Claim:
             raise CourseError(f"The claim “{self.text}” cannot be tested: {problem}.")
 
     def _problem(self) -> str | None:
-        if self.metric != "accuracy":
-            return f"the metric is {self.metric!r}, and only accuracy is recorded per example"
+        if self.metric not in (*SHARES, GAIN):
+            return f"the metric is {self.metric!r}; choose one of {', '.join((*SHARES, GAIN))}"
+        if self.metric == GAIN and self.kind != "at least":
+            return (
+                "records keep no single answers for the gain, so it can only be at_least a number"
+            )
         if self.kind == "at least":
             known = self.at_least is not None and self.worse is None
             return None if known else "with at_least it needs a number and no `worse`"
@@ -90,7 +104,7 @@ def claim(
         margin: a difference in accuracy, as a share.
         at_least: instead of `worse`: the mean accuracy measured is at least this. It says what was
             measured and is no test, so it has an interval and no p-value.
-        metric: "accuracy"; for others no per-example statistics are recorded.
+        metric: "accuracy", another of `SHARES`, or with `at_least` also "gain", in nats.
     """
     try:
         wanted = make_claim(

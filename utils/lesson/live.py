@@ -57,6 +57,8 @@ def run_experiments(
 class LiveTable:
     """Mean accuracy by method and number of labels; in a notebook it is replaced as it grows.
 
+    Of pre-training it shows the gain in nats.
+
     Display updates are used and no widgets: they are part of a saved notebook like any output.
 
     Attributes:
@@ -112,20 +114,22 @@ class LiveTable:
         return f"{line} earlier{left}."
 
     def _table(self, dataset: str) -> str:
-        from utils.report.selection import size_key, size_label, title
+        from utils.report.selection import dataset_title, size_key, size_label, title
+        from utils.tasks import language_modelling
 
         mine = [s for s in self.specs if s.dataset == dataset and s.split == "test"]
         planned = Counter((s.method, s.n_train) for s in mine)
+        pretrained = any(s.task == language_modelling.NAME for s in mine)
         found: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for record in self.records:
             if record.spec.dataset == dataset and record.spec.split == "test":
                 cell = record.spec.method, record.spec.n_train
-                found[cell].append(record.metrics["accuracy"])
+                found[cell].append(record.metrics["gain" if pretrained else "accuracy"])
         sizes = sorted({n for _, n in planned}, key=size_key)
-        lines = [
-            f"| {dataset}, accuracy | {' | '.join(f'{size_label(n)} examples' for n in sizes)} |",
-            "|---" * (len(sizes) + 1) + "|",
-        ]
+        heading = f"{dataset}, accuracy | {' | '.join(f'{size_label(n)} examples' for n in sizes)}"
+        if pretrained:  # on all documents
+            heading = f"{dataset_title(dataset)} | gain in nats"
+        lines = [f"| {heading} |", "|---" * (len(sizes) + 1) + "|"]
         for method in dict.fromkeys(method for method, _ in planned):
             cells = (_cell(found[method, n], planned[method, n]) for n in sizes)
             lines.append(f"| {title(method)} | {' | '.join(cells)} |")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from utils.errors import CourseError
-from utils.lesson.claims import Claim
+from utils.lesson.claims import GAIN, SHARES, Claim
 
 if TYPE_CHECKING:
     from utils.experiments import Record
@@ -34,12 +34,12 @@ class Measured:
     """What the records say under one condition.
 
     Attributes:
-        better, worse: mean accuracy of either side over the seeds that both have; `worse` is None
-            where there is a threshold instead.
+        better, worse: mean of the claim's metric on either side over the seeds that both have;
+            `worse` is None where there is a threshold instead.
         difference: better minus worse, or minus the threshold.
-        low, high: its 95 % interval, over seeds and test examples.
-        p_holds: one-sided p-value against "the claim does not hold here".
-        p_fails: one-sided p-value against "the claim holds here".
+        low, high: its 95 % interval, over seeds and test examples; of the gain over seeds only.
+        p_holds: one-sided p-value against "the claim does not hold here"; of the gain None.
+        p_fails: one-sided p-value against "the claim holds here"; of the gain None.
         n_seeds: number of seeds.
     """
 
@@ -48,8 +48,8 @@ class Measured:
     difference: float
     low: float
     high: float
-    p_holds: float
-    p_fails: float
+    p_holds: float | None
+    p_fails: float | None
     n_seeds: int
 
 
@@ -113,6 +113,7 @@ class Verdict:
             "lesson": self.claim.lesson,
             "text": self.claim.text,
             "kind": self.claim.kind,
+            "metric": self.claim.metric,
             "threshold": self.claim.threshold,
             "model": self.model,
             "verdict": self.verdict,
@@ -135,7 +136,9 @@ class Verdict:
             verdict += f" · p {'<' if self.p_holm < 0.001 else '='} {max(self.p_holm, 0.001):.3f}"
             verdict += " after Holm's correction"
         parts = [f"**Claim:** {self.claim.text}", verdict]
-        if rows := [_row(c.label, c.measured) for c in self.conditions if c.measured]:
+        if rows := [
+            _row(c.label, c.measured, self.claim.metric) for c in self.conditions if c.measured
+        ]:
             parts.append("\n".join([*_header(self.claim), *rows]))
         return "\n\n".join([*parts, *self.reasons])
 
@@ -145,20 +148,28 @@ class Verdict:
 
 
 def _header(claim: Claim) -> list[str]:
-    columns = ["on", f"{_side(claim.better)}, accuracy"]
+    metric, unit = SHARES.get(claim.metric, "gain in nats"), _unit(claim.metric)
+    columns = ["on", f"{_side(claim.better)}, {metric}"]
     if claim.worse is None:
-        columns.append(f"minus {claim.threshold:g}, in points")
+        columns.append(f"minus {claim.threshold:g}, in {unit}")
     else:
-        columns += [f"{_side(claim.worse)}, accuracy", "difference in points"]
+        columns += [f"{_side(claim.worse)}, {metric}", f"difference in {unit}"]
     columns += ["95 % interval", "seeds"]
     return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
 
 
-def _row(label: str, m: Measured) -> str:
+def _unit(metric: str) -> str:
+    return "nats" if metric == GAIN else "points"
+
+
+def _row(label: str, m: Measured, metric: str) -> str:
+    def signed(value: float) -> str:
+        return f"{value:+.3f}" if metric == GAIN else f"{100 * value:+.1f}"
+
     cells = [label, f"{m.better:.3f}"]
     if m.worse is not None:
         cells.append(f"{m.worse:.3f}")
-    cells += [f"{100 * m.difference:+.1f}", f"{100 * m.low:+.1f} to {100 * m.high:+.1f}"]
+    cells += [signed(m.difference), f"{signed(m.low)} to {signed(m.high)}"]
     return f"| {' | '.join([*cells, str(m.n_seeds)])} |"
 
 
@@ -224,8 +235,9 @@ def _test(claim: Claim, records: "list[Record]") -> Verdict:
 
 def _p_values(measured: list[Measured]) -> tuple[float, float]:
     """One-sided p-values that the claim holds at every condition, and that it fails at some."""
-    p_fails = min(1.0, len(measured) * min(m.p_fails for m in measured))
-    return max(m.p_holds for m in measured), p_fails
+    p_fails = min(m.p_fails for m in measured if m.p_fails is not None)
+    p_holds = max(m.p_holds for m in measured if m.p_holds is not None)
+    return p_holds, min(1.0, len(measured) * p_fails)
 
 
 def _decide(verdict: Verdict, p_holm: float) -> Verdict:
@@ -251,27 +263,52 @@ def _measure(claim: Claim, on: dict[str, Any], records: "list[Record]") -> Condi
         if differing := _ambiguity(side):
             return replace(found, reason=f"the records of one side differ in {differing}")
     try:
-        measured = _compare(claim, sides)
+        return replace(found, measured=_compare(claim, sides))
     except CourseError as error:
         return replace(found, reason=str(error))
-    if measured.n_seeds < MIN_SEEDS:
-        reason = f"{measured.n_seeds} of the {MIN_SEEDS} seeds that a verdict needs at least"
-        return replace(found, reason=reason)
-    return replace(found, measured=measured)
 
 
 def _compare(claim: Claim, sides: "list[list[Record]]") -> Measured:
     from utils.report import statistics
 
+    metric = claim.metric
+    if metric == GAIN:
+        return _over_seeds(claim, sides[0])
     if claim.worse is not None:
-        return _measured(
-            claim, statistics.paired_difference(*sides), _shared_means(sides), shift=0.0
-        )
-    return _measured(claim, statistics.accuracy(sides[0]), [], shift=claim.threshold)
+        difference = statistics.paired_difference(sides[0], sides[1], metric)
+        return _measured(claim, difference, _shared_means(sides, metric), shift=0.0)
+    result = statistics.accuracy(sides[0], metric=metric)
+    return _measured(claim, result, [], shift=claim.threshold)
+
+
+def _over_seeds(claim: Claim, records: "list[Record]") -> Measured:
+    """Of a metric without single answers: an interval over seeds, and no test."""
+    from utils.report import statistics
+
+    values = statistics.metric_values(records, claim.metric)
+    _check_seeds(len(values))
+    mean = statistics.mean_and_sd(values)[0]
+    low, high = statistics.interval_over_seeds(values) or (mean, mean)
+    return Measured(
+        better=mean,
+        worse=None,
+        difference=mean - claim.threshold,
+        low=low - claim.threshold,
+        high=high - claim.threshold,
+        p_holds=None,
+        p_fails=None,
+        n_seeds=len(values),
+    )
+
+
+def _check_seeds(n: int) -> None:
+    if n < MIN_SEEDS:
+        raise CourseError(f"{n} of the {MIN_SEEDS} seeds that a verdict needs at least")
 
 
 def _measured(claim: Claim, result: "Bootstrap", means: list[float], shift: float) -> Measured:
     """`means` are those of both sides, if there are two; `shift` is what is taken off the value."""
+    _check_seeds(result.n_seeds)
     return Measured(
         better=means[0] if means else result.value,
         worse=means[1] if means else None,
@@ -284,13 +321,13 @@ def _measured(claim: Claim, result: "Bootstrap", means: list[float], shift: floa
     )
 
 
-def _shared_means(sides: "list[list[Record]]") -> list[float]:
-    """Mean accuracy of both sides over the seeds that both have."""
+def _shared_means(sides: "list[list[Record]]", metric: str) -> list[float]:
+    """Mean of the metric on both sides over the seeds that both have."""
     from utils.report.statistics import seeds_of
 
     shared = set.intersection(*({seeds_of(record) for record in side} for side in sides))
     return [
-        float(sum(r.correct().mean() for r in side if seeds_of(r) in shared) / len(shared))
+        float(sum(r.correct(metric).mean() for r in side if seeds_of(r) in shared) / len(shared))
         for side in sides
     ]
 

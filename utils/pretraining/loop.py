@@ -38,7 +38,7 @@ class Settings:
         optimizer: "adamw" (Loshchilov and Hutter, 2019, ICLR), or "muon" (Jordan et al., 2024) for
             the matrices of the layers, scaled to take steps as large as AdamW's (Liu et al., 2025),
             with AdamW for embeddings, heads, biases and norms.
-        learning_rate: its peak; it climbs linearly for a share `warmup` of the training and falls
+        learning_rate, muon_learning_rate: peaks of AdamW and of Muon; both climb linearly for a share `warmup` of the training and falls
             linearly to zero.
         weight_decay: of the matrices.
         max_grad_norm: longer gradients are shortened to it.
@@ -52,7 +52,8 @@ class Settings:
     batch_size: int = 32
     accumulation: int = 1
     optimizer: Literal["adamw", "muon"] = "muon"
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
+    muon_learning_rate: float = 6e-3
     weight_decay: float = 0.01
     warmup: float = 0.05
     max_grad_norm: float = 1.0
@@ -147,14 +148,21 @@ def make_optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Op
         fused=runtime.device().type in ("cpu", "cuda"),
     )
     if not matrices:
-        return [adamw]
+        return [_with_peaks(adamw)]
     muon = torch.optim.Muon(
         matrices,
-        lr=settings.learning_rate,
+        lr=settings.muon_learning_rate,
         weight_decay=settings.weight_decay,
         adjust_lr_fn="match_rms_adamw",
     )
-    return [adamw, muon]
+    return [_with_peaks(adamw), _with_peaks(muon)]
+
+
+def _with_peaks(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Note the peak of each group's learning rate, which the schedule scales."""
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
 
 
 def learning_rate_factor(fraction: float, warmup: float) -> float:
@@ -183,7 +191,7 @@ def _train(
         factor = learning_rate_factor(max(fraction + ahead, 1e-3), settings.warmup)
         for optimizer in state.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * factor
+                group["lr"] = group["initial_lr"] * factor
         state.losses.append(_step(model, objective, settings, state))
         progress.n_steps += 1
         progress.n_tokens += tokens_per_step

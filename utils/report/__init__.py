@@ -3,6 +3,7 @@
 from utils.report.blocks import find_blocks, update_blocks
 from utils.report.compare import Comparison, compare
 from utils.report.figures import cost_curves, learning_curves, training_curves
+from utils.report.pretraining import pretraining_curves, pretraining_table
 from utils.report.prose import describe
 from utils.report.publish import Publication, publish
 from utils.report.published import Change, check, render_all, write, write_own
@@ -32,6 +33,8 @@ __all__ = [
     "latest",
     "learning_curve_table",
     "learning_curves",
+    "pretraining_curves",
+    "pretraining_table",
     "publish",
     "reference_table",
     "render_all",

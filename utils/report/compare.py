@@ -72,8 +72,8 @@ class Comparison:
                 title(row.method),
                 size_label(row.n_train),
                 row.metric,
-                formatting.percent(row.a),
-                formatting.percent(row.b),
+                _value(row.metric, row.a),
+                _value(row.metric, row.b),
                 _interval(row),
                 row.verdict,
                 row.note,
@@ -258,7 +258,14 @@ def _names(cells: dict[Hashable, list[Record]]) -> str:
     return "; ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
+def _value(metric: str, value: float) -> str:
+    in_nats = formatting.is_in_nats(metric)
+    return f"{formatting.nats(value)} nats" if in_nats else formatting.percent(value)
+
+
 def _interval(row: Row) -> str:
+    if formatting.is_in_nats(row.metric):
+        return f"{row.difference:+.3f} nats".replace("-", "−")
     shown = f"{100 * row.difference:+.1f}".replace("-", "−")
     if row.low is None or row.high is None:
         return shown

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-WITHOUT_PRETRAINED_WEIGHTS = ("random-init",)
+WITHOUT_PRETRAINED_WEIGHTS = ("random-init", "frozen-random")
 """Methods that take a model's shape but not its weights."""
 
 

@@ -10,16 +10,16 @@ import io
 import json
 import textwrap
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from utils.adaptation import METHODS
+from utils.adaptation import METHODS, methods_for
 from utils.errors import CourseError
 from utils.experiments import Record
 from utils.report import formatting
-from utils.report.selection import Comparable, comparable, is_embedded, title
+from utils.report.selection import Comparable, comparable, dataset_title, is_embedded, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,7 +117,7 @@ def learning_curve_plot(records: Sequence[Record]) -> Plot:
                 [100 * cell.mean_and_sd[0] for cell in cells],
                 [100 * cell.accuracy.low for cell in cells],
                 [100 * cell.accuracy.high for cell in cells],
-                _style(method),
+                style_of(method),
             )
         )
     ticks = {
@@ -125,7 +125,7 @@ def learning_curve_plot(records: Sequence[Record]) -> Plot:
         for cell in chosen.cells
     }
     panel = Panel(
-        _heading(chosen),
+        heading(chosen),
         "Labelled training examples (log scale)",
         "Accuracy in %",
         series,
@@ -135,7 +135,7 @@ def learning_curve_plot(records: Sequence[Record]) -> Plot:
     return Plot(
         [panel],
         f"Bands: 95 % bootstrap interval over {_resampled(chosen)}.",
-        f"Line chart of accuracy against the number of labelled examples on {_heading(chosen)}. "
+        f"Line chart of accuracy against the number of labelled examples on {heading(chosen)}. "
         + _in_words(series, "labels"),
     )
 
@@ -175,17 +175,17 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
                 [100 * cell.mean_and_sd[0] for _, cell in shown],
                 [100 * cell.accuracy.low for _, cell in shown],
                 [100 * cell.accuracy.high for _, cell in shown],
-                _style(method),
+                style_of(method),
             )
         )
     note = f"Bands: 95 % bootstrap interval over {_resampled(chosen)}."
     if left_out:
         note += f"\nNot shown ({unit} 0 or not measured): {', '.join(left_out)}."
-    panel = Panel(_heading(chosen), f"{axis} (log scale)", "Accuracy in %", series, log_x=True)
+    panel = Panel(heading(chosen), f"{axis} (log scale)", "Accuracy in %", series, log_x=True)
     return Plot(
         [panel],
         note,
-        f"Line chart of accuracy against {unit} per run on {_heading(chosen)}. "
+        f"Line chart of accuracy against {unit} per run on {heading(chosen)}. "
         + _in_words(series, unit),
     )
 
@@ -242,13 +242,20 @@ def _run_label(record: Record, among: list[Record]) -> str:
     return ", ".join(parts)
 
 
-def _style(method: str) -> int:
-    return list(METHODS).index(method)
+_ADDED_LATER = ("frozen-random",)
+"""Their styles come after those of the other methods, so that published figures keep theirs."""
 
 
-def _heading(chosen: Comparable) -> str:
+def style_of(method: str) -> int:
+    """Number of the style that a method has in every figure."""
+    siblings = methods_for(METHODS[method].task)
+    return sorted(siblings, key=_ADDED_LATER.__contains__).index(method)
+
+
+def heading(chosen: Comparable) -> str:
+    """Data set and profile, for people."""
     stand_in = ", embedded stand-in" if is_embedded(chosen.records[0]) else ""
-    return f"{chosen.dataset} (profile {chosen.records[0].spec.profile}{stand_in})"
+    return f"{dataset_title(chosen.dataset)} (profile {chosen.records[0].spec.profile}{stand_in})"
 
 
 def _resampled(chosen: Comparable) -> str:
@@ -337,7 +344,7 @@ def _draw(plot: Plot) -> "Figure":
         axes = figure.subplots(1, len(plot.panels), squeeze=False)[0]
         for panel, ax in zip(plot.panels, axes, strict=True):
             _draw_panel(panel, ax)
-        handles, labels = axes[0].get_legend_handles_labels()
+        handles, labels = _legend(axes)
         columns = 2 if max(map(len, labels), default=0) > 24 or len(labels) < 5 else 3
         figure.legend(
             handles, labels, loc="outside upper center", ncols=columns, frameon=False,
@@ -350,6 +357,15 @@ def _draw(plot: Plot) -> "Figure":
         figure.set_layout_engine("none")
     figure.alt_text = plot.alt_text  # type: ignore[attr-defined]
     return figure
+
+
+def _legend(axes: Iterable["Axes"]) -> tuple[list[Any], list[str]]:
+    """Handles and labels of all panels, each label once."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    return list(found.values()), list(found)
 
 
 def _draw_panel(panel: Panel, ax: "Axes") -> None:

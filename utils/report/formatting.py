@@ -27,6 +27,17 @@ def mean_and_sd(mean: float, sd: float | None) -> str:
     return percent(mean) if sd is None else f"{percent(mean)} ± {percent(sd)}"
 
 
+def is_in_nats(metric: str) -> bool:
+    """Whether a metric is a loss or a gain in nats; all others are shares."""
+    return metric == "gain" or "loss" in metric
+
+
+def nats(mean: float, sd: float | None = None) -> str:
+    """A loss or a gain in nats, with its standard deviation if there is one: "4.321 ± 0.012"."""
+    shown = f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
+    return shown.replace("-", "−")
+
+
 def quantity(value: float | None) -> str:
     """A non-negative number with three significant digits: 0.0421, 12.3, 1,240."""
     if value is None:

@@ -15,7 +15,8 @@ from utils.report.selection import (
     size_key,
     title,
 )
-from utils.report.tables import first_to_reach
+from utils.report.tables import first_to_reach, tested_on
+from utils.tasks import language_modelling
 
 _NOTHING = "nothing has been measured for it yet"
 
@@ -142,11 +143,11 @@ def describe(record: Record) -> str:
             "Data set": spec.dataset,
             "Model": spec.model or "none",
             "Method": f"{title(spec.method)} ({spec.method})",
-            "Labels": n_train + (f" of {available:,}" if available else ""),
+            "Documents" if spec.task == language_modelling.NAME else "Labels": n_train
+            + (f" of {available:,}" if available else ""),
             "Seeds": f"seed {spec.seed}, training subset {spec.data_seed}",
             "Profile": spec.profile,
-            "Evaluated on": f"{spec.split} split, "
-            f"{formatting.plural(estimate.n_examples, 'example')}{trial}",
+            "Evaluated on": f"{spec.split} split, {tested_on(record)}{trial}",
             "Hyper-parameters": hyper or "none",
         },
         "What came out": {

@@ -13,7 +13,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
@@ -24,8 +24,15 @@ from utils.experiments import Record, Store, is_stale, published_records
 from utils.report import facts, figures, formatting, prose, tables
 from utils.report.blocks import update_blocks
 from utils.report.figures import Plot
-from utils.report.selection import is_embedded, latest, origin
+from utils.report.pretraining import (
+    pretraining_cost_table,
+    pretraining_plot,
+    pretraining_sentence,
+    pretraining_table,
+)
+from utils.report.selection import dataset_title, is_embedded, latest, origin
 from utils.report.tables import Table
+from utils.tasks import language_modelling
 
 README_BLOCK = "results-at-a-glance"
 RESULTS_BLOCK = "results"
@@ -117,8 +124,8 @@ def render(
 ) -> dict[Path, bytes]:
     """Like `render_all`, from the records given."""
     groups = [
-        _Group.of(name, latest(group) if newest_only else group, len(group))
-        for name, group in _grouped(records).items()
+        _Group.of(name, model, latest(group) if newest_only else group, len(group))
+        for name, (model, group) in _grouped(records).items()
     ]
     files = {directory / "tables" / name: text.encode() for g in groups for name, text in g.files()}
     files |= _figures({name: plot for g in groups for name, plot in g.plots.items()}, directory)
@@ -153,37 +160,30 @@ class _Group:
     plots: dict[str, Plot]
 
     @classmethod
-    def of(cls, name: str, records: list[Record], n_before: int) -> "_Group":
+    def of(cls, name: str, model: str | None, records: list[Record], n_before: int) -> "_Group":
+        """The contents; `model` is named in all of them if it is given."""
         first = records[0]
-        dataset = first.spec.dataset
-        heading = f"{dataset} ({_DATA[origin(first)]}, profile {first.spec.profile})"
+        dataset = dataset_title(first.spec.dataset)
+        subject = dataset + (f" with {model}" if model else "")
+        heading = f"{subject} ({_DATA[origin(first)]}, profile {first.spec.profile})"
         if all(is_stale(record) for record in records):
             stale = formatting.plural(len(records), "record")
             return cls(
-                name, heading, f"Of {dataset} there are only stale records ({stale}).", [], {}
+                name, heading, f"Of {subject} there are only stale records ({stale}).", [], {}
             )
-        summary = prose.overview(records)
+        summary, shown, plots = _contents(records)
         if n_before > len(records):
             summary += (
                 f" {formatting.plural(n_before - len(records), 'record')} with older settings or "
                 "data left out."
             )
-        if origin(first) == "generated":  # one size each: nothing to draw or to reach
-            shown = [tables.learning_curve_table(records), tables.cost_table(records)]
-            return cls(name, heading, summary, shown, {})
-        shown = [
-            tables.learning_curve_table(records),
-            tables.cost_to_reach_table(records),
-            tables.cost_table(records),
-        ]
-        if facts.references(dataset):
-            shown.append(tables.reference_table(dataset))
-        plots = {
-            f"learning-curves_{name}.svg": figures.learning_curve_plot(records),
-            f"accuracy-by-seconds_{name}.svg": figures.cost_curve_plot(records, "wall_seconds"),
-            f"accuracy-by-flops_{name}.svg": figures.cost_curve_plot(records, "flops"),
-        }
-        return cls(name, heading, summary, shown, {n: p for n, p in plots.items() if p.drawable})
+        if model:
+            shown = [_table_about(model, table) for table in shown]
+            plots = {kind: _plot_about(model, plot) for kind, plot in plots.items()}
+        if facts.references(first.spec.dataset):
+            shown.append(tables.reference_table(first.spec.dataset))
+        files = {f"{kind}_{name}.svg": plot for kind, plot in plots.items() if plot.drawable}
+        return cls(name, heading, summary, shown, files)
 
     def files(self) -> Iterable[tuple[str, str]]:
         """Names and texts of the tables' files."""
@@ -211,25 +211,53 @@ class _Group:
         return f"- As CSV: [{name}]({folder}/tables/{name})"
 
 
-def _grouped(records: Iterable[Record]) -> dict[str, list[Record]]:
+def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]:
+    """A summary, tables and plots by kind; the first of each stands in the project's README."""
+    if records[0].spec.task == language_modelling.NAME:
+        shown = [pretraining_table(records), pretraining_cost_table(records)]
+        return pretraining_sentence(records), shown, {"pretraining": pretraining_plot(records)}
+    shown = [tables.learning_curve_table(records), tables.cost_table(records)]
+    plots = {}
+    if origin(records[0]) != "generated":  # of which there is one size: nothing to draw or to reach
+        shown.insert(1, tables.cost_to_reach_table(records))
+        plots = {
+            "learning-curves": figures.learning_curve_plot(records),
+            "accuracy-by-seconds": figures.cost_curve_plot(records, "wall_seconds"),
+            "accuracy-by-flops": figures.cost_curve_plot(records, "flops"),
+        }
+    return prose.overview(records), shown, plots
+
+
+def _table_about(model: str, table: Table) -> Table:
+    return replace(table, caption=f"{table.caption}; model: {model}")
+
+
+def _plot_about(model: str, plot: Plot) -> Plot:
+    alt_text = f"{plot.alt_text} The model is {model}."
+    return replace(plot, note=f"Model: {model}.\n{plot.note}", alt_text=alt_text)
+
+
+def _grouped(records: Iterable[Record]) -> dict[str, tuple[str | None, list[Record]]]:
     """Records of the reported split by data set, model, profile and source; key: end of file names.
 
-    Records of methods without a model go with each model of the data set.
+    Records of methods without a model go with each model of the data set. The model comes with its
+    records where there are several.
     """
     by_data: dict[tuple[str, str, bool], list[Record]] = defaultdict(list)
     for record in records:
         if record.spec.split == "test":
             key = (record.spec.dataset, record.spec.profile, is_embedded(record))
             by_data[key].append(record)
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, tuple[str | None, list[Record]]] = {}
     for (dataset, profile, embedded), group in sorted(by_data.items()):
         # The published case, real data in full, needs no word in the name.
         suffix = f"_{profile}" * (profile != "full") + "_embedded" * embedded
         models = sorted({r.spec.model for r in group if r.spec.model is not None})
         choices: list[str | None] = [*models] or [None]
         for model in choices:
-            name = _slug(dataset) + (f"_{_slug(model)}" if model and len(models) > 1 else "")
-            groups[name + suffix] = [r for r in group if r.spec.model in (None, model)]
+            named = model if len(models) > 1 else None
+            name = _slug(dataset) + (f"_{_slug(named)}" if named else "")
+            groups[name + suffix] = (named, [r for r in group if r.spec.model in (None, model)])
     return groups
 
 

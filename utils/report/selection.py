@@ -11,6 +11,7 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
 from utils.report import statistics
+from utils.tasks import language_modelling
 
 
 def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
@@ -71,6 +72,12 @@ class Cell:
     def mean_and_sd(self) -> tuple[float, float | None]:
         """Mean and standard deviation over seeds of the accuracy."""
         return statistics.mean_and_sd([record.metrics["accuracy"] for record in self.records])
+
+    def metric(self, name: str) -> tuple[float, float | None] | None:
+        """Mean and standard deviation over seeds of a metric; None where it was not measured."""
+        values = [record.metrics.get(name) for record in self.records]
+        present = [value for value in values if value is not None]
+        return statistics.mean_and_sd(present) if len(present) == len(values) else None
 
     def cost(self, name: str) -> float | None:
         """A cost over seeds; None if a record lacks it, and for seconds of different machines.
@@ -174,6 +181,11 @@ def title(method: str) -> str:
     return METHODS[method].title if method in METHODS else method
 
 
+def dataset_title(dataset: str) -> str:
+    """The id of a data set, or of several that are read as one, for people."""
+    return dataset.replace(language_modelling.JOIN, f" {language_modelling.JOIN} ")
+
+
 def machine(record: Record) -> str:
     """The processor that a run took place on, for people."""
     hardware = record.provenance.get("hardware", {})
@@ -230,6 +242,11 @@ _MUST_BE_EQUAL = (
         "maximal lengths of a text",
         "Select one with select(records, max_length=…).",
         lambda r: r.spec.max_length,
+    ),
+    (
+        "sizes of the vocabulary",
+        "Select those with one value of spec.hyper['vocab_size'].",
+        statistics.vocabulary_size,
     ),
 )
 

@@ -8,15 +8,18 @@ Statistics 1(2)). Bouthillier et al. (2021, MLSys) show why seeds must be resamp
 al. (2018, ACL) which tests fit which metric in NLP.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record
+from utils.experiments.spec import Value
+from utils.tasks import language_modelling
 
 N_DRAWS = 10_000
 _CHUNK = 1_000
@@ -170,16 +173,40 @@ def _counts(n: int, n_draws: int, seed: int) -> NDArray[np.uint8]:
     return counts
 
 
-def correctness(records: Sequence[Record]) -> NDArray[np.bool_]:
-    """Correctness of each test example under each seed, (n_records, n_examples), sorted by seed.
+def correctness(records: Sequence[Record], metric: str = "accuracy") -> NDArray[np.bool_]:
+    """Correctness of each answer that `metric` counts under each seed, sorted by seed.
+
+    Returns:
+        (n_records, n_answers); for the accuracy of a classifier an answer per test example.
 
     Raises:
-        CourseError: without records, or if they were not tested on the same examples.
+        CourseError: without records, if they were not tested on the same examples, or if one keeps
+            no single answers for this metric.
     """
+    return np.stack([record.correct(metric) for record in _by_seed(records)])
+
+
+def metric_values(records: Sequence[Record], metric: str) -> list[float]:
+    """The metric of each record, sorted by seed.
+
+    Raises:
+        CourseError: without records, if they were not tested on the same examples, or if one was
+            not measured by this metric.
+    """
+    for record in records:
+        if metric not in record.metrics:
+            raise CourseError(
+                f"The record {record.key} ({record.spec.label()}) has no metric {metric!r}. "
+                f"It has: {', '.join(record.metrics)}."
+            )
+    return [record.metrics[metric] for record in _by_seed(records)]
+
+
+def _by_seed(records: Sequence[Record]) -> list[Record]:
     if not records:
         raise CourseError("There are no records to compute an interval from. Select some first.")
     _check_same_examples(records)
-    return np.stack([record.correct() for record in sorted(records, key=seeds_of)])
+    return sorted(records, key=seeds_of)
 
 
 def seeds_of(record: Record) -> tuple[int, int]:
@@ -187,15 +214,20 @@ def seeds_of(record: Record) -> tuple[int, int]:
     return record.spec.seed, record.spec.data_seed
 
 
-def accuracy(records: Sequence[Record], *, resample_seeds: bool = True) -> Bootstrap:
+def accuracy(
+    records: Sequence[Record], *, metric: str = "accuracy", resample_seeds: bool = True
+) -> Bootstrap:
     """Mean accuracy of `records`, one per seed of the same experiment, with its interval.
 
-    See `hierarchical_bootstrap` for what the interval covers.
+    See `hierarchical_bootstrap` for what the interval covers. `metric` is any share of right
+    answers that the records keep one by one.
     """
-    return hierarchical_bootstrap(correctness(records), resample_seeds=resample_seeds)
+    return hierarchical_bootstrap(correctness(records, metric), resample_seeds=resample_seeds)
 
 
-def paired_difference(first: Sequence[Record], second: Sequence[Record]) -> Bootstrap:
+def paired_difference(
+    first: Sequence[Record], second: Sequence[Record], metric: str = "accuracy"
+) -> Bootstrap:
     """Accuracy of `first` minus that of `second`, paired by seed and by test example.
 
     Only seeds that both have are used. The interval covers seeds and test examples; it is narrower
@@ -212,8 +244,8 @@ def paired_difference(first: Sequence[Record], second: Sequence[Record]) -> Boot
             f"{sorted(ours)} against {sorted(theirs)}. Run both with the same seeds."
         )
     _check_same_examples([*first, *second])
-    difference = correctness([ours[s] for s in shared]).astype(np.int8)
-    difference -= correctness([theirs[s] for s in shared])
+    difference = correctness([ours[s] for s in shared], metric).astype(np.int8)
+    difference -= correctness([theirs[s] for s in shared], metric)
     return hierarchical_bootstrap(difference)
 
 
@@ -240,15 +272,35 @@ def same_examples(first: Record, second: Record) -> bool:
     return evaluated_on(first) == evaluated_on(second)
 
 
-def evaluated_on(record: Record) -> tuple[str, str, int | None, int]:
-    """What fixes the test examples: data, split, limit, and version of the task that cuts them."""
+def evaluated_on(record: Record) -> tuple[Hashable, ...]:
+    """What fixes the test examples: data, split, limit, and version of the task that cuts them.
+
+    In language modelling also what cuts documents into tokens and sequences.
+    """
     provenance = record.provenance
     return (
         provenance["source"]["fingerprint"],
         record.spec.split,
         record.spec.test_limit if record.spec.split == "test" else record.spec.validation_limit,
         provenance["versions_of"]["task"],
+        *_cut_into(record),
     )
+
+
+def _cut_into(record: Record) -> tuple[Hashable, ...]:
+    if record.spec.task != language_modelling.NAME:
+        return ()
+    return record.spec.max_length, vocabulary_size(record)
+
+
+def vocabulary_size(record: Record) -> Value | None:
+    """Number of tokens that the method knows; None for methods without a vocabulary of their own.
+
+    Losses per token compare only where it is the same.
+    """
+    method = METHODS.get(record.spec.method)
+    hyper = {**(method.defaults if method else {}), **record.spec.hyper}
+    return hyper.get("vocab_size")
 
 
 def _check_same_examples(records: Sequence[Record]) -> None:
@@ -273,6 +325,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, (len(p_values) - rank) * p_values[index])
         adjusted[index] = min(1.0, highest)
     return adjusted
+
+
+def interval_over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of the mean of `values`, one per seed, by Student's t.
+
+    For metrics of which records keep no single answers: it says nothing about the choice of test
+    examples. None for fewer than three values, which say next to nothing about seeds.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    if n < 3:
+        return None
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
+    mean = float(np.mean(values))
+    return mean - half, mean + half
 
 
 def mean_and_sd(values: ArrayLike) -> tuple[float, float | None]:

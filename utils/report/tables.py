@@ -21,6 +21,7 @@ from utils.report.selection import (
     size_label,
     title,
 )
+from utils.tasks import language_modelling
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,7 +94,7 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
         CourseError: if the records must not stand in one table; see `selection.comparable`.
     """
     chosen = comparable(records)
-    usual = _usual_seeds(chosen.cells)
+    usual = usual_seeds(chosen.cells)
     rows = [
         [
             title(method),
@@ -110,11 +111,11 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
         rows,
         [
             "Each cell: mean ± standard deviation over seeds, each with its own training subset "
-            f"and initialisation. {_seeds_note(chosen.cells, usual)} 95 % bootstrap intervals "
+            f"and initialisation. {seeds_note(chosen.cells, usual)} 95 % bootstrap intervals "
             "stand in the CSV: `low`, `high` over seeds and test examples, `low_examples`, "
             "`high_examples` over test examples only.",
             *_seen_notes(chosen),
-            *_origin_notes(chosen, "learning-curves"),
+            *origin_notes(chosen, "learning-curves"),
         ],
         [_accuracy_row(chosen, cell) for cell in chosen.cells],
     )
@@ -150,8 +151,8 @@ def cost_table(records: Sequence[Record]) -> Table:
             "Trained parameters",
         ],
         rows,
-        [_COST_NOTE, _MEMORY_NOTE, *_time_notes(chosen), *_origin_notes(chosen, "costs")],
-        [_cost_row(chosen, cell) for cell in chosen.cells],
+        [_COST_NOTE, MEMORY_NOTE, *time_notes(chosen), *origin_notes(chosen, "costs")],
+        [cost_row(chosen, cell) for cell in chosen.cells],
     )
 
 
@@ -200,12 +201,12 @@ def cost_to_reach_table(
             f"wanted one; measured were {', '.join(map(size_label, chosen.sizes))}. Nothing is "
             'interpolated, and "not reached" speaks of these runs only.',
             _COST_NOTE,
-            *_time_notes(chosen),
-            *_origin_notes(chosen, "cost-to-reach"),
+            *time_notes(chosen),
+            *origin_notes(chosen, "cost-to-reach"),
         ],
         [
             {"wanted_accuracy": accuracy, "reached": cell is not None}
-            | (_cost_row(chosen, cell) if cell else _unreached_row(chosen, method))
+            | (cost_row(chosen, cell) if cell else _unreached_row(chosen, method))
             for accuracy, method, cell in found
         ],
     )
@@ -255,7 +256,7 @@ _COST_NOTE = (
     "encoder, computed from the shapes of all batches, padding included; methods without an "
     "encoder have none."
 )
-_MEMORY_NOTE = (
+MEMORY_NOTE = (
     "Peak memory is the largest over seeds: on a GPU what was allocated during the run, on a CPU "
     "the peak of the whole process up to then, libraries and earlier runs included."
 )
@@ -276,13 +277,14 @@ def _accuracy(cell: Cell | None, usual: int) -> str:
     return formatting.mean_and_sd(*cell.mean_and_sd) + (f" ({n_seeds})" * (n_seeds != usual))
 
 
-def _usual_seeds(cells: list[Cell]) -> int:
+def usual_seeds(cells: list[Cell]) -> int:
     """The most frequent number of seeds of a cell (the largest on a tie)."""
     counts = Counter(len(cell.records) for cell in cells)
     return max(counts, key=lambda n: (counts[n], n))
 
 
-def _seeds_note(cells: list[Cell], usual: int) -> str:
+def seeds_note(cells: list[Cell], usual: int) -> str:
+    """How many seeds stand behind a cell."""
     note = f"{formatting.plural(usual, 'seed')} per cell"
     if any(len(cell.records) != usual for cell in cells):
         note += "; where it is another number, it follows in brackets"
@@ -307,13 +309,14 @@ def _seen_notes(chosen: Comparable) -> list[str]:
     return [f'"Seen before" says whether the starting weights know this data set. {about}'.strip()]
 
 
-def _time_notes(chosen: Comparable) -> list[str]:
+def time_notes(chosen: Comparable) -> list[str]:
+    """What to know about seconds, if they come from several machines."""
     if any(len({machine(record) for record in cell.records}) > 1 for cell in chosen.cells):
         return ["Seconds on different machines are never put together: such cells stay empty."]
     return []
 
 
-def _origin_notes(chosen: Comparable, name: str) -> list[str]:
+def origin_notes(chosen: Comparable, name: str) -> list[str]:
     """Where the numbers come from: data, profile, test examples, machines, stale records, keys."""
     record = chosen.records[0]
     locations = sorted({r.provenance["source"]["location"] for r in chosen.records})
@@ -322,7 +325,7 @@ def _origin_notes(chosen: Comparable, name: str) -> list[str]:
     notes = [
         f"Data: {' and '.join(locations)}{stand_in}, content "
         f"`{record.provenance['source']['fingerprint']}`; profile {record.spec.profile}; "
-        f"{formatting.plural(len(record.correct()), 'test example')}; "
+        f"{tested_on(record)}; "
         f"seeds {_seed_list(chosen.records)}.",
         f"Run on {'; '.join(machines)}.",
     ]
@@ -340,11 +343,20 @@ def _origin_notes(chosen: Comparable, name: str) -> list[str]:
     return notes
 
 
+def tested_on(record: Record) -> str:
+    """How many answers the accuracy counts."""
+    n = len(record.correct())
+    if record.spec.task == language_modelling.NAME:
+        return f"{formatting.plural(n, 'hidden token')} in held-out documents"
+    return formatting.plural(n, "test example")
+
+
 def _seed_list(records: list[Record]) -> str:
     return ", ".join(map(str, sorted({record.spec.seed for record in records})))
 
 
-def _identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
+def identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
+    """What an experiment is, for the CSV."""
     spec = cell.records[0].spec
     return {
         "task": spec.task,
@@ -365,7 +377,7 @@ def _accuracy_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     f1 = [record.metrics.get("f1_macro") for record in cell.records]
     known = [value for value in f1 if value is not None]
     return {
-        **_identity(chosen, cell),
+        **identity(chosen, cell),
         "n_test": cell.accuracy.n_examples,
         "accuracy": mean,
         "sd": sd,
@@ -374,7 +386,7 @@ def _accuracy_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
         "low_examples": examples.low,
         "high_examples": examples.high,
         "f1_macro": statistics.mean_and_sd(known)[0] if known else None,
-        "records": _keys(cell),
+        "records": keys_of(cell),
     }
 
 
@@ -390,26 +402,28 @@ _COSTS = (
 )
 
 
-def _cost_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
+def cost_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
+    """All costs of an experiment, for the CSV."""
     return {
-        **_identity(chosen, cell),
+        **identity(chosen, cell),
         "accuracy": cell.mean_and_sd[0],
         **{name: cell.cost(name) for name in _COSTS},
         "machines": "; ".join(sorted({machine(record) for record in cell.records})),
-        "records": _keys(cell),
+        "records": keys_of(cell),
     }
 
 
 def _unreached_row(chosen: Comparable, method: str) -> dict[str, Any]:
     """The row of a method that never gets there; its records are all that were tried."""
     cells = [cell for cell in chosen.cells if cell.method == method]
-    row = dict.fromkeys(_cost_row(chosen, cells[-1]))
+    row = dict.fromkeys(cost_row(chosen, cells[-1]))
     shared = ("task", "dataset", "model", "method", "profile", "source")
-    row |= {name: _identity(chosen, cells[-1])[name] for name in shared}
-    return row | {"records": " ".join(map(_keys, cells))}
+    row |= {name: identity(chosen, cells[-1])[name] for name in shared}
+    return row | {"records": " ".join(map(keys_of, cells))}
 
 
-def _keys(cell: Cell) -> str:
+def keys_of(cell: Cell) -> str:
+    """Keys of its records, for the CSV."""
     return " ".join(record.key for record in cell.records)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from utils.adaptation import METHODS, methods_for
+from utils.adaptation import METHODS
 from utils.experiments import Record, Spec
 from utils.experiments.record import current_versions, pack_correct
 from utils.experiments.spec import key_of
@@ -111,10 +111,7 @@ def make_record() -> MakeRecord:
 def grid() -> list[Record]:
     """Five methods at 16, 64 and 250 labels with three seeds; two of them at all, two seeds."""
     records = [
-        build(method, n, seed)
-        for method in methods_for("text-classification")
-        for n in (16, 64, 250)
-        for seed in range(3)
+        build(method, n, seed) for method in ACCURACY for n in (16, 64, 250) for seed in range(3)
     ]
     records += [build(method, None, seed) for method in ("frozen", "full") for seed in range(2)]
     return records
