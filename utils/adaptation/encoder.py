@@ -22,7 +22,7 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
     config = AutoConfig.from_pretrained(model_path)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
     if not pretrained:
-        return AutoModel.from_config(config, add_pooling_layer=False)
+        return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
     with _quiet():
         return AutoModel.from_pretrained(
             model_path, config=config, dtype=torch.float32, add_pooling_layer=False

@@ -75,6 +75,7 @@ def masked_language_model(problem: Problem) -> Outcome:
             batch_size=hyper["batch_size"],
             optimizer=hyper["optimizer"],
             learning_rate=hyper["learning_rate"],
+            muon_learning_rate=hyper["muon_learning_rate"],
             n_evaluations=hyper["n_evaluations"],
             seed=problem.seed,
         ),

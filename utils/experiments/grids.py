@@ -271,7 +271,7 @@ def pretraining(
 def course_bert(profile: str = "full") -> Grid:
     """The checkpoint that the course ships: BERT-mini's shape (Turc et al., 2019), all our text."""
     shape: Hyper = {"d_model": 256, "n_layers": 4, "n_heads": 4}
-    training: Hyper = {"n_steps": 1900, "batch_size": 64, "learning_rate": 4e-3, "rate": 0.3}
+    training: Hyper = {"n_steps": 1900, "batch_size": 64, "rate": 0.3}
     common: dict[str, Any] = {
         "task": "language-modelling",
         "dataset": f"{TEXTBOOKS}{JOIN}{NOVELS}",

@@ -126,14 +126,19 @@ class LiveTable:
                 cell = record.spec.method, record.spec.n_train
                 found[cell].append(record.metrics["gain" if pretrained else "accuracy"])
         sizes = sorted({n for _, n in planned}, key=size_key)
-        heading = f"{dataset}, accuracy | {' | '.join(f'{size_label(n)} examples' for n in sizes)}"
-        if pretrained:  # on all documents
-            heading = f"{dataset_title(dataset)} | gain in nats"
-        lines = [f"| {heading} |", "|---" * (len(sizes) + 1) + "|"]
+        if pretrained:
+            columns = [dataset_title(dataset), *map(_gain_on, sizes)]
+        else:
+            columns = [f"{dataset}, accuracy", *(f"{size_label(n)} examples" for n in sizes)]
+        lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
         for method in dict.fromkeys(method for method, _ in planned):
             cells = (_cell(found[method, n], planned[method, n]) for n in sizes)
             lines.append(f"| {title(method)} | {' | '.join(cells)} |")
         return "\n".join(lines)
+
+
+def _gain_on(n_documents: int | None) -> str:
+    return "gain in nats" if n_documents is None else f"gain in nats, {n_documents:,} documents"
 
 
 def _cell(values: list[float], planned: int) -> str:

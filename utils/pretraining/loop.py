@@ -38,8 +38,8 @@ class Settings:
         optimizer: "adamw" (Loshchilov and Hutter, 2019, ICLR), or "muon" (Jordan et al., 2024) for
             the matrices of the layers, scaled to take steps as large as AdamW's (Liu et al., 2025),
             with AdamW for embeddings, heads, biases and norms.
-        learning_rate, muon_learning_rate: peaks of AdamW and of Muon; both climb linearly for a share `warmup` of the training and falls
-            linearly to zero.
+        learning_rate, muon_learning_rate: peaks of AdamW and of Muon; both climb linearly for a
+            share `warmup` of the training and fall linearly to zero.
         weight_decay: of the matrices.
         max_grad_norm: longer gradients are shortened to it.
         n_evaluations: how often the model is measured, at even distances, the end included.
@@ -52,7 +52,7 @@ class Settings:
     batch_size: int = 32
     accumulation: int = 1
     optimizer: Literal["adamw", "muon"] = "muon"
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     muon_learning_rate: float = 6e-3
     weight_decay: float = 0.01
     warmup: float = 0.05

@@ -10,7 +10,7 @@ from utils.pretraining.objectives import MaskedLanguageModelling, MaskedSequence
 from utils.pretraining.packing import PackedText, Vocabulary
 from utils.pretraining.sentence_pairs import Negatives
 
-_N_PAIRS = 8_192
+_N_PAIRS = 2_048
 _AT_ONCE = 256
 
 
@@ -30,7 +30,7 @@ class OverlapClassifier:
         negatives: Negatives,
         seed: int = 0,
     ) -> None:
-        """Fit on 8,192 pairs of the training text."""
+        """Fit on 2,048 pairs of the training text."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler

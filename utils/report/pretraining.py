@@ -1,7 +1,7 @@
 """Tables, curves and a sentence from records of pre-training (task "language-modelling")."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from utils.adaptation import METHODS
@@ -184,10 +184,11 @@ def pretraining_sentence(records: Sequence[Record]) -> str:
         subject = (
             f"the lowest loss of {len(trained)} ways to pre-train is that of {title(best.method)}:"
         )
+    gain = _mean(best, "gain")
     return (
         f"After {formatting.count(best.cost('optimiser_steps'))} updates, {subject} "
         f"{formatting.nats(_mean(best, 'mlm_loss'))} nats per hidden token of held-out documents, "
-        f"{formatting.nats(_mean(best, 'gain'))} below the unigram entropy "
+        f"{formatting.nats(abs(gain))} {'below' if gain >= 0 else 'above'} the unigram entropy "
         f"({formatting.nats(_mean(best, 'unigram_loss'))}; "
         f"{formatting.plural(len(best.records), 'seed')})."
     )
@@ -201,7 +202,7 @@ def _name(cell: Cell, usual: int) -> str:
     return title(cell.method) + f" ({n_seeds})" * (n_seeds != usual)
 
 
-def _shown(cell: Cell, metric: str, written: Any) -> str:
+def _shown(cell: Cell, metric: str, written: Callable[..., str]) -> str:
     measured = cell.metric(metric)
     return written(*measured) if measured else MISSING
 

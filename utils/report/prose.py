@@ -15,7 +15,7 @@ from utils.report.selection import (
     size_key,
     title,
 )
-from utils.report.tables import first_to_reach, tested_on
+from utils.report.tables import first_to_reach
 from utils.tasks import language_modelling
 
 _NOTHING = "nothing has been measured for it yet"
@@ -133,6 +133,9 @@ def describe(record: Record) -> str:
     spec, provenance = record.spec, record.provenance
     stale = " (stale: the code of its task or method has changed since)" if is_stale(record) else ""
     trial = ", a trial of hyper-parameters" if spec.split == "validation" else ""
+    trained_on, answer = "Labels", "example"
+    if spec.task == language_modelling.NAME:
+        trained_on, answer = "Documents", "hidden token"
     n_train = "all" if spec.n_train is None else f"{spec.n_train:,}"
     available = provenance.get("n_train_available")
     estimate = statistics.accuracy([record])
@@ -143,11 +146,11 @@ def describe(record: Record) -> str:
             "Data set": spec.dataset,
             "Model": spec.model or "none",
             "Method": f"{title(spec.method)} ({spec.method})",
-            "Documents" if spec.task == language_modelling.NAME else "Labels": n_train
-            + (f" of {available:,}" if available else ""),
+            trained_on: n_train + (f" of {available:,}" if available else ""),
             "Seeds": f"seed {spec.seed}, training subset {spec.data_seed}",
             "Profile": spec.profile,
-            "Evaluated on": f"{spec.split} split, {tested_on(record)}{trial}",
+            "Evaluated on": f"{spec.split} split, "
+            f"{formatting.plural(estimate.n_examples, answer)}{trial}",
             "Hyper-parameters": hyper or "none",
         },
         "What came out": {

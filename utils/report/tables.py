@@ -325,7 +325,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
     notes = [
         f"Data: {' and '.join(locations)}{stand_in}, content "
         f"`{record.provenance['source']['fingerprint']}`; profile {record.spec.profile}; "
-        f"{tested_on(record)}; "
+        f"{_tested_on(record)}; "
         f"seeds {_seed_list(chosen.records)}.",
         f"Run on {'; '.join(machines)}.",
     ]
@@ -343,8 +343,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
     return notes
 
 
-def tested_on(record: Record) -> str:
-    """How many answers the accuracy counts."""
+def _tested_on(record: Record) -> str:
     n = len(record.correct())
     if record.spec.task == language_modelling.NAME:
         return f"{formatting.plural(n, 'hidden token')} in held-out documents"

@@ -14,6 +14,7 @@ from utils.experiments.spec import key_of
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 N_TEST = 200
 ACCURACY = {"majority": 0.5, "tfidf": 0.62, "frozen": 0.74, "full": 0.80, "random-init": 0.55}
+ACCURACY["frozen-random"] = 0.6
 
 MakeRecord = Callable[..., Record]
 
@@ -101,6 +102,80 @@ def build(
     )
 
 
+def build_pretraining(
+    method: str = "mlm",
+    seed: int = 0,
+    *,
+    loss: float = 4.0,
+    unigram: float = 6.5,
+    right: tuple[int, ...] = (60,),
+    curve: list[dict[str, float]] | None = None,
+    vocab_size: int = 8192,
+    **fields: Any,
+) -> Record:
+    """A record of pre-training: losses as given, `right` answers of 200 for tokens, then pairs."""
+    names = ("accuracy", "nsp_accuracy_other_document", "nsp_accuracy_same_document")
+    correct = {
+        name: np.arange(N_TEST) < n for name, n in zip(names[: len(right)], right, strict=True)
+    }
+    trained = "n_steps" in METHODS[method].defaults
+    cost = {"wall_seconds": 2.0 + seed, "examples_seen": 40.0, "peak_memory_bytes": 2.0**30}
+    if trained:
+        cost |= {"wall_seconds": 100.0 + seed, "optimiser_steps": 1500.0, "tokens_seen": 3.03e6}
+        cost |= {"parameters": 1.5e6, "trainable_parameters": 1.5e6, "flops": 4e12}
+    plain = build(
+        method, None, seed, correct=correct["accuracy"], cost=cost,
+        **{
+            "task": "language-modelling",
+            "dataset": "openstax/textbooks-en",
+            "validation_limit": 0,
+            "hyper": {**METHODS[method].defaults, "vocab_size": vocab_size},
+            **fields,
+        },
+    )  # fmt: skip
+    metrics = {"mlm_loss": loss, "unigram_loss": unigram, "gain": unigram - loss}
+    content = plain.model_dump() | {
+        "metrics": metrics | {name: float(bits.mean()) for name, bits in correct.items()},
+        "statistics": pack_correct(correct),
+        "curve": curve or [],
+    }
+    return Record.model_validate(content)
+
+
+def curve_of(*losses: float, **pairs: tuple[float, ...]) -> list[dict[str, float]]:
+    """A point every 500 updates; `pairs` are losses on pairs, such as `nsp_loss_other_document`."""
+    return [
+        {"step": 500.0 * (i + 1), "mlm_loss": loss, "unigram_loss": 6.4}
+        | {name: values[i] for name, values in pairs.items()}
+        for i, loss in enumerate(losses)
+    ]
+
+
+@pytest.fixture(scope="session")
+def make_pretraining() -> MakeRecord:
+    """`build_pretraining` as a fixture."""
+    return build_pretraining
+
+
+@pytest.fixture(scope="session")
+def pretraining_records() -> list[Record]:
+    """Token counts, MLM, and MLM with next sentences, three seeds each."""
+    records = []
+    for seed in range(3):
+        other = "nsp_loss_other_document"
+        pairs = {other: (0.69, 0.6, 0.5 + 0.1 * seed), "nsp_loss_same_document": (0.7, 0.7, 0.7)}
+        curve = curve_of(6.0, 5.0, 4.0 + 0.1 * seed)
+        with_pairs = curve_of(6.1, 5.2, 4.5, **pairs)
+        records += [
+            build_pretraining("token-counts", seed, loss=6.5, right=(8, 140 + seed, 110)),
+            build_pretraining("mlm", seed, loss=4.0 + 0.1 * seed, right=(60,), curve=curve),
+            build_pretraining(
+                "mlm-nsp", seed, loss=4.5, right=(50, 160 + 2 * seed, 104), curve=with_pairs
+            ),
+        ]
+    return records
+
+
 @pytest.fixture(scope="session")
 def make_record() -> MakeRecord:
     """`build` as a fixture."""
@@ -109,7 +184,7 @@ def make_record() -> MakeRecord:
 
 @pytest.fixture(scope="session")
 def grid() -> list[Record]:
-    """Five methods at 16, 64 and 250 labels with three seeds; two of them at all, two seeds."""
+    """Six methods at 16, 64 and 250 labels with three seeds; two of them at all, two seeds."""
     records = [
         build(method, n, seed) for method in ACCURACY for n in (16, 64, 250) for seed in range(3)
     ]

@@ -46,8 +46,8 @@ def test_axes_are_labelled_and_lines_differ_without_colour(figure):
     assert "examples" in ax.get_xlabel()
     assert ax.get_xscale() == "log"
     styles = {(line.get_marker(), str(line._dash_pattern)) for line in ax.get_lines()}
-    assert len({marker for marker, _ in styles}) == 5
-    assert len({dashes for _, dashes in styles}) == 5
+    assert len({marker for marker, _ in styles}) == 6
+    assert len({dashes for _, dashes in styles}) == 6
 
 
 def test_bytes_are_the_same_each_time_and_small(plot, figure):
@@ -78,11 +78,12 @@ def test_digest_follows_the_numbers_and_nothing_else(plot, grid, make_record):
 def test_cost_curves_name_what_they_cannot_show(grid):
     plot = figures.cost_curve_plot(grid, "flops")
     assert {s.label for s in plot.panels[0].series} == {
-        "Frozen features + logistic regression", "Fine-tuning", "Random initialisation",
+        "Frozen features + logistic regression", "Frozen random features + logistic regression",
+        "Fine-tuning", "Random initialisation",
     }  # fmt: skip
     assert "Majority class (3 of 3 points)" in plot.note
     assert "TF-IDF + logistic regression (3 of 3 points)" in plot.note
-    full = plot.panels[0].series[1]
+    full = next(s for s in plot.panels[0].series if s.label == "Fine-tuning")
     assert full.x[0] == pytest.approx(2e9 * 16)
     with pytest.raises(CourseError, match="no cost 'money'"):
         figures.cost_curve_plot(grid, "money")

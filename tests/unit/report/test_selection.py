@@ -61,7 +61,9 @@ def test_trials_never_count_as_results(make_record):
 def test_cells_come_in_the_order_of_methods_and_sizes(grid):
     chosen = comparable(list(reversed(grid)))
     assert chosen.sizes == [16, 64, 250, None]
-    assert chosen.methods == ["majority", "tfidf", "frozen", "full", "random-init"]
+    assert chosen.methods == [
+        "majority", "tfidf", "frozen", "frozen-random", "full", "random-init",
+    ]  # fmt: skip
     assert [r.spec.seed for r in chosen.cell("full", 16).records] == [0, 1, 2]
     assert chosen.cell("tfidf", None) is None
     assert chosen.cell("full", None).n_labels == 5000

@@ -84,7 +84,7 @@ def test_notes_say_where_the_numbers_come_from(make_record):
 def test_every_cell_of_the_csv_names_its_records(grid):
     by_key = {record.key: record for record in grid}
     rows = read_csv(learning_curve_table(grid))
-    assert len(rows) == 17
+    assert len(rows) == 20
     for row in rows:
         records = [by_key[key] for key in row["records"].split()]
         assert len(records) == int(row["n_seeds"])
