@@ -4,7 +4,7 @@
 #     evidence:
 #       figures: 1
 #       optimiser_steps: 20
-#       records: 1
+#       records: 2
 #     minutes: 40
 #   jupytext:
 #     text_representation:
@@ -337,7 +337,7 @@ settings = Settings(
 # %%
 progress = pretrain_live(
     model, objective, settings, questions, log_probabilities,
-    name=f"lesson-03-{PROFILE}-{SEED}-{corpus.source.fingerprint}", retrain=RETRAIN,
+    name=corpus.source.fingerprint, retrain=RETRAIN,
 )  # fmt: skip
 
 # %%

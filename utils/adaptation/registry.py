@@ -14,7 +14,7 @@ _PRETRAINING = {
     "n_steps": 1500,
     "optimizer": "muon",
     "learning_rate": 3e-3,
-    "muon_learning_rate": 6e-3,
+    "muon_learning_rate": 3e-3,
     "n_evaluations": 10,
     "rate": 0.15,
     "mask_share": 0.8,

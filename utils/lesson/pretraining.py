@@ -1,5 +1,6 @@
 """Pre-training inside a lesson: a curve that grows while the model learns."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +28,19 @@ def pretrain_live(
 ) -> "Progress":
     """Pre-train `model` in place, draw its curve as it learns, and leave evidence.
 
-    The trained state is kept in `runs/checkpoints/NAME.pt`: a second call with the same settings
-    takes it from there and trains nothing.
+    The trained state is kept in `runs/checkpoints`: a second call with the same name, model,
+    objective and settings takes it from there and trains nothing.
 
     Args:
         model, objective, settings: as in `utils.pretraining.loop.pretrain`.
         questions, log_probabilities: as in `utils.pretraining.evaluation.evaluate`.
-        name: of the checkpoint; it should name text, profile and seed.
+        name: of the text that the objective draws from.
         retrain: forget what is kept.
     """
     from utils.pretraining.evaluation import evaluate
     from utils.pretraining.loop import pretrain
 
-    checkpoint = runtime.runs_dir() / "checkpoints" / f"{name}.pt"
+    checkpoint = _checkpoint(name, model, objective, settings)
     if retrain:
         checkpoint.unlink(missing_ok=True)
     before = _steps_done(checkpoint)
@@ -54,11 +55,25 @@ def pretrain_live(
     )
     curve.update(progress)
     evidence(
+        records=1,
+        records_run=int(progress.n_steps > before),
         optimiser_steps=progress.n_steps - before,
         device=runtime.device().type,
         peak_memory_bytes=runtime.peak_memory_bytes(),
     )
     return progress
+
+
+def _checkpoint(
+    name: str, model: "nn.Module", objective: "Objective", settings: "Settings"
+) -> Path:
+    """The file that belongs to exactly this training."""
+    plain = (bool, int, float, str, type(None))
+    asked = {field: value for field, value in vars(objective).items() if isinstance(value, plain)}
+    shapes = [(field, tuple(weights.shape)) for field, weights in model.named_parameters()]
+    facts = repr([name, shapes, type(objective).__name__, sorted(asked.items()), settings])
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return runtime.runs_dir() / "checkpoints" / f"live-{digest}.pt"
 
 
 def _steps_done(checkpoint: Path) -> int:

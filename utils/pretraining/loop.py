@@ -53,7 +53,7 @@ class Settings:
     accumulation: int = 1
     optimizer: Literal["adamw", "muon"] = "muon"
     learning_rate: float = 3e-3
-    muon_learning_rate: float = 6e-3
+    muon_learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.05
     max_grad_norm: float = 1.0
