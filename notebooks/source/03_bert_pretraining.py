@@ -278,7 +278,7 @@ print(f"{sum(p.numel() for p in model.parameters()):,} weights; BERT-base has 11
 SENTENCES = [
     "the [MASK] of the function is returned .",
     "if the value is [MASK] , an error is raised .",
-    "he opened the door and [MASK] into the room .",
+    "this is one of the [MASK] important questions .",
 ]
 
 

@@ -225,7 +225,7 @@ def check_claims(as_json: Json = False) -> None:
 
     A claim that fails is a result, not an error: the exit status is 0 unless a claim or a record
     cannot be read. JSON: a list of {lesson, text, kind, threshold, model, verdict, difference, low,
-    high, p, p_holm, n_seeds, records}.
+    high, p, p_holm, n_seeds, records, metric}.
     """
     from utils.experiments import published_records
     from utils.lesson import evaluate

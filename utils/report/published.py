@@ -241,10 +241,11 @@ def _grouped(records: Iterable[Record]) -> dict[str, tuple[str | None, list[Reco
     """Records of the reported split by data set, model, profile and source; key: end of file names.
 
     Records of methods without a model go with each model of the data set. The model comes with its
-    records where there are several.
+    records where there are several. Within a group they are sorted by key, so that pages do not
+    depend on which file a record lies in.
     """
     by_data: dict[tuple[str, str, bool], list[Record]] = defaultdict(list)
-    for record in records:
+    for record in sorted(records, key=lambda record: record.key):
         if record.spec.split == "test":
             key = (record.spec.dataset, record.spec.profile, is_embedded(record))
             by_data[key].append(record)

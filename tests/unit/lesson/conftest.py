@@ -46,18 +46,31 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     return page
 
 
-def build(method: str, seed: int, correct: Any, *, kind: str = "mirror", **fields: Any) -> Record:
-    """A sound record of `method` that was right on the examples in `correct`."""
+def build(
+    method: str,
+    seed: int,
+    correct: Any,
+    *,
+    kind: str = "mirror",
+    metrics: dict[str, float] | None = None,
+    pairs: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Record:
+    """A sound record of `method` that was right on the examples in `correct`.
+
+    `metrics` come on top; `pairs` are other shares with their single answers.
+    """
     correct = np.asarray(correct, dtype=bool)
     model = MINILM if METHODS[method].needs_model else None
     defaults = {"dataset": "stanfordnlp/sst2", "model": model, "profile": "full", "n_train": 500}
     spec = Spec(**{"method": method, "seed": seed, "data_seed": seed, **defaults, **fields})
     versions = current_versions(spec)
+    shares = {"accuracy": correct, **(pairs or {})}
     return Record(
         key=key_of(spec, "0" * 16, "1" * 16 if spec.model else None, versions),
         spec=spec,
-        metrics={"accuracy": float(correct.mean())},
-        statistics=pack_correct({"accuracy": correct}),
+        metrics={**{name: float(bits.mean()) for name, bits in shares.items()}, **(metrics or {})},
+        statistics=pack_correct(shares),
         cost={"optimiser_steps": 7.0},
         provenance={
             "source": {"kind": kind, "location": kind, "fingerprint": "0" * 16},
@@ -85,6 +98,23 @@ def diagnosed() -> Callable[[str, Any, str, str | None], None]:
 def make_record() -> MakeRecord:
     """`build(method, seed, correct, **spec_fields)`."""
     return build
+
+
+@pytest.fixture
+def pretrained() -> Callable[..., list[Record]]:
+    """Pre-trainings with these gains, right on `n_right` of 200 pairs if they are asked."""
+
+    def make(method: str, gains: list[float], n_right: int | None = None) -> list[Record]:
+        nsp = {} if n_right is None else {"nsp_accuracy_other_document": np.arange(200) < n_right}
+        return [
+            build(
+                method, seed, np.arange(100) < 30, metrics={"gain": gain}, pairs=nsp,
+                task="language-modelling", dataset="openstax/textbooks-en", n_train=None,
+            )
+            for seed, gain in enumerate(gains)
+        ]  # fmt: skip
+
+    return make
 
 
 @pytest.fixture

@@ -110,6 +110,69 @@ def test_a_threshold_is_about_the_measured_mean(runs_of: RunsOf) -> None:
     assert first.as_dict()["low"] < mean - 0.82 < first.as_dict()["high"]
 
 
+TEXTBOOKS = {"dataset": "openstax/textbooks-en"}
+
+
+@pytest.mark.parametrize(("n_right", "expected"), [(180, "holds"), (130, "does not hold")])
+def test_a_claim_on_sentence_pairs(pretrained, n_right: int, expected: str) -> None:
+    records = pretrained("mlm-nsp", [2.0] * 3, n_right) + pretrained("token-counts", [0.0] * 3, 150)
+    wanted = claim_of(
+        better={"method": "mlm-nsp"}, worse={"method": "token-counts"}, on=TEXTBOOKS,
+        metric="nsp_accuracy_other_document",
+    )  # fmt: skip
+    (verdict,) = evaluate([wanted], records)
+    assert verdict.verdict == expected
+    assert verdict.as_dict()["difference"] == pytest.approx((n_right - 150) / 200)
+    assert verdict.as_dict()["metric"] == "nsp_accuracy_other_document"
+    text = verdict.markdown()
+    assert "MLM + NSP, next sentence right (other document)" in text
+    assert f"| {n_right / 200:.3f} | 0.750 | {(n_right - 150) / 2:+.1f} |" in text
+    reached = claim_of(
+        better={"method": "mlm-nsp"}, worse=None, on=TEXTBOOKS, kind="at least", at_least=0.7,
+        metric="nsp_accuracy_other_document",
+    )  # fmt: skip
+    assert evaluate([reached], records)[0].verdict == ("holds" if n_right == 180 else expected)
+
+
+def test_a_method_that_is_not_asked_for_pairs_is_undecided(pretrained) -> None:
+    wanted = claim_of(
+        better={"method": "mlm"}, worse={"method": "token-counts"}, on=TEXTBOOKS,
+        metric="nsp_accuracy_other_document",
+    )  # fmt: skip
+    records = pretrained("mlm", [2.0] * 3) + pretrained("token-counts", [0.0] * 3, 150)
+    (verdict,) = evaluate([wanted], records)
+    assert verdict.verdict == "undecided"
+    assert "no single answers" in verdict.markdown()
+
+
+def gain_of(at_least: float) -> Claim:
+    return claim_of(
+        better={"method": "mlm"}, worse=None, on=TEXTBOOKS, kind="at least", at_least=at_least,
+        metric="gain",
+    )  # fmt: skip
+
+
+def test_a_gain_is_at_least_so_many_nats(pretrained) -> None:
+    records = pretrained("mlm", [2.4, 2.5, 2.6])
+    reached, missed = evaluate([gain_of(2.3), gain_of(2.6)], records)
+    assert (reached.verdict, missed.verdict) == ("holds", "does not hold")
+    assert (reached.p, reached.p_holm) == (None, None)
+    result = json.loads(json.dumps(reached.as_dict(), allow_nan=False))
+    half = 4.30265 * 0.1 / 3**0.5  # Student's t, two degrees of freedom
+    assert result["difference"] == pytest.approx(0.2)
+    assert (result["low"], result["high"]) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
+    text = reached.markdown()
+    assert "MLM, 15 % hidden, gain in nats | minus 2.3, in nats |" in text
+    assert "| 2.500 | +0.200 | -0.048 to +0.448 | 3 |" in text
+    assert "points" not in text
+
+
+def test_two_seeds_are_not_enough_for_a_gain_either(pretrained) -> None:
+    (verdict,) = evaluate([gain_of(2.3)], pretrained("mlm", [2.4, 2.5]))
+    assert verdict.verdict == "undecided"
+    assert "2 of the 3 seeds" in verdict.markdown()
+
+
 def test_only_published_kinds_of_records_count(runs_of: RunsOf) -> None:
     worse = runs_of("frozen", 0.75)
     for ignored in ({"profile": "quick"}, {"kind": "embedded"}, {"split": "validation"}):
@@ -147,8 +210,8 @@ def test_the_dictionary_is_json_with_stable_keys(runs_of: RunsOf) -> None:
         (verdict,) = evaluate([claim_of()], records)
         result = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
         assert set(result) == {
-            "lesson", "text", "kind", "threshold", "model", "verdict", "difference", "low", "high",
-            "p", "p_holm", "n_seeds", "records", "conditions",
+            "lesson", "text", "kind", "metric", "threshold", "model", "verdict", "difference",
+            "low", "high", "p", "p_holm", "n_seeds", "records", "conditions",
         }  # fmt: skip
 
 
@@ -156,6 +219,8 @@ def test_the_dictionary_is_json_with_stable_keys(runs_of: RunsOf) -> None:
     "changes",
     [
         {"metric": "f1_macro"},
+        {"metric": "gain"},
+        {"metric": "gain", "kind": "not worse", "margin": 0.1},
         {"kind": "best"},
         {"worse": None},
         {"kind": "not worse"},
@@ -217,7 +282,7 @@ def test_in_a_lesson_it_shows_its_verdict_corrected_for_its_siblings(
 
 def test_in_a_lesson_it_never_raises(page, monkeypatch: pytest.MonkeyPatch) -> None:
     claim("nonsense", better={"method": "full"}, on=ON, metric="bleu")
-    assert "only accuracy" in page.outputs[-1]["text/markdown"]
+    assert "choose one of accuracy, nsp" in page.outputs[-1]["text/markdown"]
 
     def damaged() -> list[Record]:
         raise CourseError("The file is damaged.")

@@ -38,6 +38,17 @@ def test_what_is_not_done_yet_is_a_blank_to_come(records: list[Record]) -> None:
     assert re.search(r"\| Majority class \|  \| … \|", table.markdown())
 
 
+def test_of_pretraining_it_shows_the_gain(pretrained) -> None:
+    records = pretrained("mlm", [2.4, 2.5]) + pretrained("token-counts", [0.0])
+    table = LiveTable([record.spec for record in records])
+    table.add(records[0], True)
+    text = table.markdown()
+    assert "| openstax/textbooks-en | gain in nats |\n|---|---|" in text
+    assert "| MLM, 15 % hidden | 2.400 (1 of 2 seeds) |" in text
+    assert "| Token counts, no Transformer | … |" in text
+    assert "accuracy" not in text
+
+
 def fake_sweep(records: list[Record]) -> Callable[..., SweepResult]:
     def sweep(specs, store, *, progress, retrain, on_record) -> SweepResult:
         assert progress is False  # its bar would leave widgets in the notebook

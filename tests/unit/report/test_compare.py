@@ -21,7 +21,7 @@ def test_equal_is_ok(grid):
     result = compare(grid, list(reversed(grid)))
     assert {row.verdict for row in result.rows} == {"OK"}
     assert not result.is_worse
-    assert result.summary() == "34 rows: 34 OK."
+    assert result.summary() == "40 rows: 40 OK."
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,14 @@ def test_a_difference_that_is_only_one_of_many_is_noise(make_record):
     row = next(r for r in compare(a, b).rows if r.n_train == 64 and r.metric == "accuracy")
     assert row.low > 0
     assert row.verdict == "within noise"
+
+
+def test_losses_are_shown_in_nats(make_pretraining):
+    table = compare([make_pretraining(loss=4.0)], [make_pretraining(loss=4.25)]).table()
+    shown = {row[3]: row[4:7] for row in table.rows}
+    assert shown["mlm_loss"] == ["4.000 nats", "4.250 nats", "+0.250 nats"]
+    assert shown["gain"] == ["2.500 nats", "2.250 nats", "−0.250 nats"]
+    assert shown["accuracy"] == ["30.0", "30.0", "+0.0 (0.0–0.0)"]
 
 
 def test_only_accuracy_is_tested(make_record):

@@ -33,6 +33,12 @@ def test_lines_hold_the_means_at_the_numbers_of_labels(plot, grid):
     assert plot.panels[0].ticks[-1] == (5000, "5,000\n(all)")
 
 
+def test_a_method_that_came_later_leaves_the_styles_of_the_others(plot):
+    styles = {series.label: series.style for series in plot.panels[0].series}
+    assert (styles["Fine-tuning"], styles["Random initialisation"]) == (3, 4)
+    assert styles["Frozen random features + logistic regression"] == 5
+
+
 def test_description_and_note_come_from_the_numbers(plot, figure):
     first = plot.panels[0].series[0]
     assert f"{first.label}: from {first.y[0]:.1f} % at 16 labels" in plot.alt_text

@@ -101,5 +101,14 @@ def test_describe_tells_everything_of_a_record(make_record):
     ):
         assert wanted in text
     assert "stale" not in text
+
+
+def test_describe_says_documents_and_hidden_tokens_of_pretraining(make_pretraining):
+    text = prose.describe(make_pretraining())
+    assert "- Documents: all of 5,000" in text
+    assert "- Evaluated on: test split, 200 hidden tokens" in text
+
+
+def test_describe_tells_stale_records_and_trials(make_record):
     assert "(stale" in prose.describe(make_record(versions={"task": 1, "method": 0}))
     assert "a trial of hyper-parameters" in prose.describe(make_record(split="validation"))

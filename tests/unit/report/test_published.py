@@ -254,6 +254,67 @@ def test_rendering_without_a_readme_leaves_it_alone(project, make_record):
     assert project / "README.md" not in render_all(project / "results")
 
 
+def test_pretraining_has_a_table_costs_and_curves(published, pretraining_records):
+    results, readme = published / "results", published / "README.md"
+    publish(pretraining_records, results, name="pretraining", readme=readme)
+    names = {p.name for p in (results / "tables").iterdir() if "textbooks" in p.name}
+    assert names == {
+        f"{kind}_openstax-textbooks-en.{ending}"
+        for kind in ("pretraining", "costs")
+        for ending in ("md", "csv")
+    }
+    table = (results / "tables" / "pretraining_openstax-textbooks-en.md").read_text()
+    for page in (readme, results / "README.md"):
+        assert table.strip() in page.read_text()
+        assert "the lowest loss of 2 ways to pre-train is that of MLM, 15 % hidden" in (
+            page.read_text()
+        )
+    assert "### openstax/textbooks-en (real data, profile full)" in readme.read_text()
+    assert "](results/figures/pretraining_openstax-textbooks-en.svg)" in readme.read_text()
+    assert "cost of one run" not in readme.read_text()
+    assert drift(published) == []
+
+
+def test_joined_data_sets_are_named_as_such(project, make_pretraining):
+    joined = {"dataset": "openstax/textbooks-en+COST-ELTeC/ELTeC-eng"}
+    records = [make_pretraining("token-counts", **joined), make_pretraining("mlm-nsp", **joined)]
+    publish(records, project / "results", name="course-bert", readme=project / "README.md")
+    page = (project / "results" / "README.md").read_text()
+    assert "## openstax/textbooks-en + COST-ELTeC/ELTeC-eng (real data, profile full)" in page
+    name = "pretraining_openstax-textbooks-en-cost-eltec-eltec-eng.csv"
+    assert (project / "results" / "tables" / name).exists()
+
+
+def test_two_models_on_one_data_set_stand_side_by_side(published, make_record):
+    other = "course/course-bert-mini"
+    results, readme = published / "results", published / "README.md"
+    records = [make_record("full", n, s, model=other) for n in (16, 64) for s in range(2)]
+    records.append(make_record("frozen-random", 64, model=other))
+    publish(records, results, name="course-bert-transfer", readme=readme)
+    names = {p.name for p in (results / "tables").iterdir()} | {
+        p.name for p in (results / "figures").iterdir()
+    }
+    minilm = "sentence-transformers-all-minilm-l6-v2"
+    for slug in (minilm, "course-course-bert-mini"):
+        assert f"learning-curves_stanfordnlp-sst2_{slug}.md" in names
+        assert f"learning-curves_stanfordnlp-sst2_{slug}.svg" in names
+    assert "learning-curves_stanfordnlp-sst2.md" not in names  # of before there were two
+    text = readme.read_text()
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert headings == [
+        f"### stanfordnlp/sst2 with {model} (real data, profile full)"
+        for model in (other, "sentence-transformers/all-MiniLM-L6-v2")
+    ]
+    assert f"by number of labelled examples; model: {other}**" in text
+    assert f"The model is {other}.]" in text
+    mine = results / "tables" / "learning-curves_stanfordnlp-sst2_course-course-bert-mini.md"
+    lines = mine.read_text().splitlines()
+    assert any(line.startswith("| TF-IDF") for line in lines)  # goes with each model
+    assert next(x for x in lines if x.startswith("| Frozen random")).endswith("| no |")
+    assert "OpenStax" in mine.read_text()
+    assert drift(published) == []
+
+
 def test_generated_data_has_tables_but_no_figures_and_no_place_in_the_readme(
     published, make_record
 ):

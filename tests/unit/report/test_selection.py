@@ -33,6 +33,14 @@ def test_refuses_to_mix(make_record, change, what):
         comparable([make_record(), make_record(**change)])
 
 
+def test_losses_of_other_vocabularies_are_not_mixed(make_pretraining):
+    with pytest.raises(CourseError, match="sizes of the vocabulary"):
+        comparable([make_pretraining(), make_pretraining("mlm-5", vocab_size=4096)])
+    # What a spec does not say is the method's default.
+    default = make_pretraining("mlm-5", hyper={})
+    assert comparable([make_pretraining(), default]).methods == ["mlm", "mlm-5"]
+
+
 def test_mirror_and_hub_are_one_if_their_content_is(make_record):
     chosen = comparable([make_record(seed=0, kind="mirror"), make_record(seed=1, kind="hub")])
     assert len(chosen.records) == 2

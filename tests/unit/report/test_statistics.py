@@ -14,7 +14,9 @@ from utils.report.statistics import (
     accuracy,
     hierarchical_bootstrap,
     holm,
+    interval_over_seeds,
     mean_and_sd,
+    metric_values,
     paired_difference,
     unpaired_difference,
 )
@@ -179,3 +181,35 @@ def test_refuses_to_pair_what_does_not_belong_together(make_record):
         paired_difference(one, [make_record("tfidf", seed=1)])
     with pytest.raises(CourseError, match="no records"):
         accuracy([])
+
+
+def test_other_shares_have_intervals_and_differences_too(make_pretraining):
+    nsp = "nsp_accuracy_other_document"
+    first = [make_pretraining("mlm-nsp", s, right=(50, 160, 100)) for s in range(3)]
+    second = [make_pretraining("token-counts", s, right=(50, 140, 100)) for s in range(3)]
+    assert accuracy(first, metric=nsp).value == pytest.approx(0.8)
+    assert paired_difference(first, second, nsp).value == pytest.approx(0.1)
+    assert paired_difference(first, second).value == 0
+    with pytest.raises(CourseError, match="no single answers"):
+        accuracy([make_pretraining()], metric=nsp)
+
+
+def test_other_vocabularies_and_lengths_are_other_questions(make_pretraining):
+    one = [make_pretraining(max_length=64)]
+    for other in (make_pretraining(vocab_size=4096), make_pretraining(max_length=128)):
+        with pytest.raises(CourseError, match="different examples"):
+            paired_difference(one, [other])
+
+
+def test_interval_over_seeds_is_students():
+    # Mean 2, sd 1; t of 2 degrees of freedom at 97.5 % is 4.30265 in any table.
+    low, high = interval_over_seeds([1.0, 2.0, 3.0])
+    assert (low, high) == pytest.approx((2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), abs=1e-5)
+    assert interval_over_seeds([1.0, 2.0]) is None
+
+
+def test_metric_values_come_by_seed(make_pretraining):
+    records = [make_pretraining(seed=s, loss=4.0 + s) for s in (2, 0, 1)]
+    assert metric_values(records, "gain") == pytest.approx([2.5, 1.5, 0.5])
+    with pytest.raises(CourseError, match="no metric 'f1_macro'"):
+        metric_values(records, "f1_macro")

@@ -175,4 +175,6 @@ def test_seen_before_tells_apart_yes_no_and_not_listed():
     assert seen(minilm, "frozen", "rajpurkar/squad_v2") == "yes"
     assert seen(minilm, "random-init", "rajpurkar/squad_v2") == "no"
     assert seen(minilm, "frozen", "fancyzhx/ag_news") == "not listed"
+    assert seen(minilm, "frozen-random", "rajpurkar/squad_v2") == "no"
+    assert seen("course/course-bert-mini", "frozen", "fancyzhx/ag_news") == "not listed"
     assert seen("some/model", "frozen", "fancyzhx/ag_news") == "unknown"
