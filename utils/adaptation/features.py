@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +67,9 @@ def extract(
     if cached is not None and cached.exists():
         features = np.load(cached, allow_pickle=False)
         return features, json.loads(cached.with_suffix(".json").read_text())
-    runtime.seed_everything(problem.seed)
-    encoder = load_encoder(problem.model_path, pretrained=pretrained)
-    features, cost = _extract(encoder, problem.model_path, texts, problem.max_length)
+    if not pretrained:
+        runtime.seed_everything(problem.seed)
+    features, cost = _extract(problem.model_path, texts, problem.max_length, pretrained)
     if cached is not None:
         runtime.write_atomically(cached.with_suffix(".json"), json.dumps(cost))
         with runtime.atomic_file(cached) as file:
@@ -88,11 +87,11 @@ def _cache_file(problem: Problem, texts: list[str], weights: str) -> Path | None
 
 
 def _extract(
-    encoder: Any, model_path: Path, texts: list[str], max_length: int
+    model_path: Path, texts: list[str], max_length: int, pretrained: bool
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     start = time.perf_counter()
     device = runtime.device()
-    encoder = encoder.to(device).eval()
+    encoder = load_encoder(model_path, pretrained=pretrained).to(device).eval()
     tokenised = tokenise(texts, model_path, max_length)
     features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
     flops, tokens = 0.0, 0

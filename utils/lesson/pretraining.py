@@ -114,7 +114,7 @@ class LiveCurve:
 
 
 def pretraining_plot(progress: "Progress", note: str) -> "Plot":
-    """Loss of hidden tokens beside the unigram entropy; of next sentences beside ln 2."""
+    """Loss of hidden tokens beside that of token frequencies alone, as it fell."""
     from utils.report.figures import Panel, Plot, Series
 
     steps = [point["step"] for point in progress.curve]

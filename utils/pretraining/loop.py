@@ -64,7 +64,8 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.n_steps is None) == (self.seconds is None):
             raise CourseError("Say either n_steps or seconds: how long to pre-train.")
-        for name in ("n_steps", "seconds", "batch_size", "accumulation", "learning_rate"):
+        rates = ("learning_rate", "muon_learning_rate")
+        for name in ("n_steps", "seconds", "batch_size", "accumulation", *rates):
             if (value := getattr(self, name)) is not None and value <= 0:
                 raise CourseError(f"{name} is {value}; it must be above 0.")
 
