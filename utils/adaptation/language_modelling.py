@@ -16,7 +16,7 @@ from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probab
 from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge
 from utils.pretraining.flops import training_flops
 from utils.pretraining.loop import Progress, Settings, pretrain
-from utils.pretraining.model import BertForPretraining, save
+from utils.pretraining.model import BertForPretraining, save, start_looking_at_neighbours
 from utils.pretraining.objectives import MaskedLanguageModelling
 from utils.pretraining.overlap import OverlapClassifier
 from utils.pretraining.packing import Vocabulary, vocabulary_of
@@ -54,6 +54,8 @@ def masked_language_model(problem: Problem) -> Outcome:
         ),
         next_sentence=bool(hyper["negatives"]),
     ).to(runtime.device())
+    if hyper["start"] == "neighbours":
+        start_looking_at_neighbours(model.encoder)
     model.start_from_frequencies(corpus.log_probabilities)
     objective = MaskedLanguageModelling(
         corpus.train,

@@ -21,6 +21,7 @@ _PRETRAINING = {
     "random_share": 0.1,
     "whole_words": False,
     "negatives": "",
+    "start": "neighbours",
 }
 
 
@@ -125,6 +126,7 @@ METHODS: dict[str, Method] = {
             task="language-modelling",
         ),
         _pretraining("mlm", "MLM, 15 % hidden"),
+        _pretraining("mlm-bert-start", "MLM, weights drawn as in BERT", start="bert"),
         _pretraining("mlm-5", "MLM, 5 % hidden", rate=0.05),
         _pretraining("mlm-40", "MLM, 40 % hidden", rate=0.4),
         _pretraining("mlm-mask-only", "MLM, always [MASK]", mask_share=1.0, random_share=0.0),

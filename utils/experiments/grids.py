@@ -271,7 +271,7 @@ def pretraining(
 def course_bert(profile: str = "full") -> Grid:
     """The checkpoint that the course ships: BERT-mini's shape (Turc et al., 2019), all our text."""
     shape: Hyper = {"d_model": 256, "n_layers": 4, "n_heads": 4}
-    training: Hyper = {"n_steps": 1900, "batch_size": 64, "rate": 0.3}
+    training: Hyper = {"n_steps": 2200, "batch_size": 64, "rate": 0.3}
     common: dict[str, Any] = {
         "task": "language-modelling",
         "dataset": f"{TEXTBOOKS}{JOIN}{NOVELS}",
@@ -281,7 +281,7 @@ def course_bert(profile: str = "full") -> Grid:
     }
     cells = [
         Spec(method="token-counts", **common),
-        Spec(method="mlm-nsp", **common, hyper={**shape, **training, "n_evaluations": 19}),
+        Spec(method="mlm-nsp", **common, hyper={**shape, **training, "n_evaluations": 22}),
     ]
     return Grid("course-bert", cells)
 

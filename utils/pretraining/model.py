@@ -1,5 +1,7 @@
 """BERT with its two heads, and the way to the library's format and back."""
 
+import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,6 @@ class BertForPretraining(nn.Module):
         for module in (self.transform, self.pooler, self.next_sentence):
             if module is not None:
                 initialise(module)
-        start_able_to_attend(self.encoder)
 
     def forward(
         self,
@@ -88,24 +89,60 @@ class BertForPretraining(nn.Module):
             self.head.bias.copy_(log_probabilities)
 
 
+FIRST_OFFSETS = (-1, 1, -2, 2)
+"""Where the heads look at first, in tokens from their own position."""
+
+_N_LAYERS = 2
+"""How many layers begin so, from the bottom; the others find out for themselves where to look."""
+
+_SHARPNESS = 2.0
+"""Scale of the products of queries and keys at the start."""
+
+
 @torch.no_grad()
-def start_able_to_attend(encoder: Encoder) -> None:
-    r"""Draw weights with which attention tells positions apart from the first update on.
+def start_looking_at_neighbours(encoder: Encoder) -> None:
+    r"""Draw weights with which the heads look at neighbouring tokens from the first update on.
 
     BERT's own start (normal, $\sigma = 0.02$) suits wide models and long warm-ups. In narrow ones
     all scores are near zero: every token attends to all others alike, and for thousands of updates
-    the model only learns which tokens occur in the same sequence. Here the matrices of the layers
-    are drawn as Glorot and Bengio (2010) do, and learned positions start at a tenth of the
-    sinusoids of Vaswani et al. (2017).
+    the model only learns which tokens occur in the same sequence. A trained BERT has heads that
+    attend to the token before or after (Clark et al., 2019, section 3.1); here they are there from
+    the start, as Trockman and Kolter (2023) let untrained attention resemble trained attention.
+
+    Learned positions start at a tenth of the sinusoids $P_t$ of Vaswani et al. (2017). There is a
+    rotation $R_o$ with $R_o P_t = P_{t+o}$, and so queries made by $R_o$ and keys made by the
+    identity, both cut to the fastest turning pairs that a head has room for, give the largest
+    score to the key at the distance $o$. The offsets $o$ of `FIRST_OFFSETS` are dealt out in turn
+    to the heads of the first two layers. All other matrices of the layers are drawn as Glorot and
+    Bengio (2010) do. Without learned positions only that is done.
     """
+    config = encoder.config
     for module in encoder.layers.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-    config = encoder.config
-    if config.positions == "learned":
-        encoder.embeddings.positions.copy_(
-            0.1 * sinusoidal_positions(config.max_length, config.d_model)
-        )
+    if config.positions != "learned":
+        return
+    positions = sinusoidal_positions(config.max_length, config.d_model)
+    encoder.embeddings.positions.copy_(0.1 * positions)
+    offsets = itertools.cycle(FIRST_OFFSETS)
+    d_head = config.d_model // config.n_heads
+    for layer in encoder.layers[:_N_LAYERS]:
+        queries = [_turn(next(offsets), d_head, config.d_model) for _ in range(config.n_heads)]
+        keys = [_turn(0, d_head, config.d_model)] * config.n_heads
+        layer.attention.query.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(queries))
+        layer.attention.key.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(keys))
+
+
+def _turn(offset: int, d_head: int, d_model: int) -> Tensor:
+    """(d_head, d_model): moves sinusoids by `offset` positions and keeps the first `d_head`."""
+    pairs = torch.arange(0, d_head - 1, 2, dtype=torch.float64)
+    angles = offset * 10000.0 ** (-pairs / d_model)
+    even = pairs.long()
+    matrix = torch.zeros(d_head, d_model)
+    matrix[even, even] = matrix[even + 1, even + 1] = angles.cos().float()
+    matrix[even, even + 1] = angles.sin().float()
+    matrix[even + 1, even] = -angles.sin().float()
+    return matrix
 
 
 def export(model: BertForPretraining, dropout: float = 0.1) -> "PreTrainedModel":
