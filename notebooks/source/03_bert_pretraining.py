@@ -76,6 +76,7 @@ import torch
 
 from utils import runtime
 from utils.lesson import (
+    attention_figure,
     check,
     pretrain_live,
     quiz,
@@ -298,17 +299,48 @@ fill_in(model, tokenizer)
 # %% [markdown]
 # Only the most frequent tokens, whatever the sentence: that is what the unigram entropy looks like.
 #
-# One more thing decides whether a *small* model gets anywhere. BERT draws all weights from a normal
-# distribution with $\sigma = 0.02$. In a narrow model, all attention scores are then near zero:
-# every token looks at all others alike, and for thousands of updates the model only learns which
-# tokens occur in the same sequence. Its loss stands still, and one takes it for what the model can
-# do. So ours starts with matrices drawn as Glorot and Bengio (2010) do, and with positions that it
-# can tell apart.
+# One more thing decides whether a *small* model gets anywhere: where its attention looks before it
+# has learned. BERT draws all weights from a normal distribution with $\sigma = 0.02$. In a narrow
+# model, all attention scores are then near zero. Every token looks at all others alike, and for
+# thousands of updates the model only learns which tokens occur in the same text. Its loss stands
+# still, and one takes it for what the model can do.
+#
+# A *trained* BERT has heads that look at the token before and at the token after (Clark et al.,
+# 2019). We know that they will be wanted, so we put them there. The sinusoids of lesson 02 make it
+# easy: a rotation $R_o$ turns position $t$ into position $t + o$,
+#
+# $$R_o P_t = P_{t+o}, \qquad q_t = R_o P_t,\quad k_s = P_s \quad\Rightarrow\quad
+# q_t^\top k_s \text{ is largest at } s = t + o .$$
 
 # %%
-from utils.pretraining.model import start_able_to_attend
+from utils.pretraining.model import start_looking_at_neighbours
 
-show_source(start_able_to_attend)
+show_source(start_looking_at_neighbours)
+
+
+# %%
+def first_layer_attention(model, tokenizer, sentence):
+    """Weights (heads, queries, keys) of the first layer."""
+    ids = tokenizer(sentence, return_tensors="pt")["input_ids"].to(runtime.device())
+    attention = model.encoder.layers[0].attention
+    attention.keep_weights = True
+    with torch.no_grad():
+        model.eval()(ids, torch.zeros(1, 1, dtype=torch.long, device=ids.device))
+    attention.keep_weights = False
+    return tokenizer.convert_ids_to_tokens(ids[0].tolist()), attention.weights[0].cpu().numpy()
+
+
+def show_first_layer(title):
+    show_figure(attention_figure(*first_layer_attention(model, tokenizer, SENTENCES[0]), title))
+
+
+show_first_layer("First layer as BERT starts")
+start_looking_at_neighbours(model.encoder)
+show_first_layer("First layer as ours starts")
+
+# %% [markdown]
+# Above, every token looks everywhere; below, one head looks back and one ahead. Nothing is frozen:
+# training may undo it. Section 9 measures what it is worth.
 
 # %% [markdown]
 # ## 7 · Training, live
@@ -354,9 +386,10 @@ print(f"{progress.n_tokens:,} tokens in {progress.seconds:.0f} s")
 fill_in(model, tokenizer)
 
 # %% [markdown]
-# Watch the shape of the curve. First the model learns which tokens go together in one text,
-# wherever they stand; then attention begins to find the right neighbours. In the profile `smoke`
-# training ends long before that.
+# And where does the first layer look now?
+
+# %%
+show_first_layer("First layer after training")
 
 # %% [markdown]
 # ## 8 · Does B follow A?
@@ -404,8 +437,8 @@ for kind in ("other-document", "same-document"):
 #
 # BERT's recipe has many numbers in it. How much does each matter? The same small model (2 layers of
 # width 128), the same text, the same number of updates, three seeds each; only the objective
-# differs. All are measured on the *same* questions: 15 % hidden, 80/10/10. Your own run, beside
-# counting:
+# differs, and in one row the start (section 6). All are measured on the *same* questions: 15 %
+# hidden, 80/10/10. Your own run, beside counting:
 
 # %%
 from utils.experiments import get_grid, published_records
@@ -461,6 +494,31 @@ else:
     skipped("the longer training: no published records yet")
 
 # %% [markdown]
+# Its weights come with the course, in half precision. So you can ask it now, without a network:
+
+# %%
+from transformers import AutoTokenizer
+
+from utils.pretraining.model import load
+from utils.sources import COURSE_BERT, model_path
+
+folder, _ = model_path(COURSE_BERT)
+fill_in(
+    load(folder).to(runtime.device()),
+    AutoTokenizer.from_pretrained(folder),
+    [
+        "the capital of france is [MASK] .",
+        "water is made of hydrogen and [MASK] .",
+        "she closed the [MASK] and sat down .",
+        "the supply of money is controlled by the central [MASK] .",
+    ],
+)
+
+# %% [markdown]
+# Grammar comes first, facts last: look whether the gaps are filled with the right *kind* of word,
+# and whether with the right one. A model of this size knows what stands in school books often.
+
+# %% [markdown]
 # To save the model that *you* have trained, in the format of the `transformers` library, with its
 # tokenizer:
 
@@ -472,7 +530,7 @@ save(model.cpu(), tokenizer, own)
 print(sorted(file.name for file in own.iterdir()))
 
 # %%
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM
 
 library_model = AutoModelForMaskedLM.from_pretrained(own).eval()
 encoded = AutoTokenizer.from_pretrained(own)(SENTENCES[0], return_tensors="pt")
@@ -491,7 +549,6 @@ print(f"largest difference between our logits and the library's: {(ours - theirs
 
 # %%
 from utils.report import learning_curve_table
-from utils.sources import COURSE_BERT
 
 for dataset in ("stanfordnlp/sst2", "fancyzhx/ag_news"):
     found = select(published, dataset=dataset, model=[None, COURSE_BERT], n_train=2000)

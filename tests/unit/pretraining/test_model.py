@@ -9,7 +9,14 @@ from transformers import AutoModel, BertForMaskedLM, BertForPreTraining
 
 from utils.errors import CourseError
 from utils.pretraining.corpora import Corpus
-from utils.pretraining.model import BertForPretraining, export, load, save
+from utils.pretraining.model import (
+    FIRST_OFFSETS,
+    BertForPretraining,
+    export,
+    load,
+    save,
+    start_looking_at_neighbours,
+)
 from utils.pretraining.wordpiece import train_tokenizer
 from utils.transformer import TransformerConfig
 
@@ -103,3 +110,45 @@ def test_starting_from_frequencies() -> None:
     tokens, _ = made(inputs()["input_ids"], torch.zeros(3, 1, dtype=torch.long))
     # A fresh head adds little to its bias, so that the prediction is the frequencies'.
     assert (tokens[0, 0].log_softmax(0) - wanted).abs().mean() < 0.2
+
+
+@torch.no_grad()
+def test_the_first_heads_look_at_their_neighbours() -> None:
+    torch.manual_seed(0)
+    config = replace(CONFIG, d_model=128, n_layers=3, n_heads=4, max_length=64)
+    encoder = BertForPretraining(config).encoder
+    start_looking_at_neighbours(encoder)
+    layers = [layer.attention for layer in encoder.layers]
+    for layer in layers:
+        layer.keep_weights = True
+    encoder(torch.randint(5, 2048, (3, 64)))
+    places, distances = torch.arange(4, 60), range(-4, 5)
+    for number, layer in enumerate(layers[:2]):
+        assert layer.weights is not None
+        for head, offset in enumerate(FIRST_OFFSETS):
+            at = {d: float(layer.weights[:, head, places, places + d].mean()) for d in distances}
+            if number == 0:
+                assert max(at, key=at.__getitem__) == offset
+                assert 0.2 < at[offset] < 0.9  # a slope to learn on
+            assert at[offset] > 1.5 * at[-offset]
+    free = layers[2].weights
+    assert free is not None
+    assert free.max(dim=-1).values.mean() < 0.2
+
+
+def test_two_heads_a_layer_share_the_offsets() -> None:
+    encoder = BertForPretraining(CONFIG).encoder
+    start_looking_at_neighbours(encoder)
+    first, second = (layer.attention.query.weight.clone() for layer in encoder.layers)
+    assert not torch.equal(first, second)
+    assert torch.equal(
+        encoder.layers[0].attention.key.weight, encoder.layers[1].attention.key.weight
+    )
+
+
+def test_without_learned_positions_the_heads_are_free() -> None:
+    torch.manual_seed(0)
+    encoder = BertForPretraining(replace(CONFIG, positions="rotary")).encoder
+    start_looking_at_neighbours(encoder)
+    query = encoder.layers[0].attention.query.weight
+    assert query.count_nonzero() == query.numel()
