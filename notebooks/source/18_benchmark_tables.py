@@ -98,26 +98,38 @@ evidence(records=len(published), records_run=0, sources=locations, peak_memory_b
 
 # %% [markdown]
 # ## 2 · All tables and figures
+#
+# Those of text classification; lessons 02 and 03 show theirs.
 
 # %%
 from utils.lesson import show_figure, show_table
 from utils.report import cost_curves, cost_table, learning_curve_table, learning_curves, select
 
-datasets = sorted({record.spec.dataset for record in published})
-for name in datasets:
-    show_table(learning_curve_table(select(published, dataset=name)))
+classified = select(published, task="text-classification")
+pairs = sorted({(r.spec.dataset, r.spec.model) for r in classified if r.spec.model})
+# Baselines without a model stand beside each model.
+groups = {
+    f"{dataset}, {model}:": select(classified, dataset=dataset, model=[None, model])
+    for dataset, model in pairs
+}
+for title, group in groups.items():
+    print(title)
+    show_table(learning_curve_table(group))
 
 # %%
-for name in datasets:
-    show_figure(learning_curves(select(published, dataset=name)))
+for title, group in groups.items():
+    print(title)
+    show_figure(learning_curves(group))
 
 # %%
-for name in datasets:
-    show_figure(cost_curves(select(published, dataset=name)))
+for title, group in groups.items():
+    print(title)
+    show_figure(cost_curves(group))
 
 # %%
-for name in datasets:
-    show_table(cost_table(select(published, dataset=name)))
+for title, group in groups.items():
+    print(title)
+    show_table(cost_table(group))
 
 # %% [markdown]
 # Nothing in these cells is typed by hand. `course tables` does the same for the files in `results/`

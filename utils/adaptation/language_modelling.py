@@ -1,79 +1,173 @@
-"""A BERT of the course's own, pre-trained from random weights, and what counting alone gives."""
+"""Models of the course's own, pre-trained from random weights, and what counting alone gives."""
 
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from utils import runtime, sources
-from utils.adaptation.method import Outcome, Problem
+from utils.adaptation.method import Hyper, Outcome, Problem
 from utils.errors import CourseError
 from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probabilities
-from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge
+from utils.pretraining.autoencoder import Denoising, DenoisingAutoencoder, sentence_end_ids
+from utils.pretraining.causal import CausalLanguageModel, CausalLanguageModelling
+from utils.pretraining.evaluation import HeldOut, held_out, judge, judge_sequences
 from utils.pretraining.flops import training_flops
 from utils.pretraining.loop import Progress, Settings, pretrain
-from utils.pretraining.model import BertForPretraining, save, start_looking_at_neighbours
-from utils.pretraining.objectives import MaskedLanguageModelling
+from utils.pretraining.model import (
+    BertForPretraining,
+    save,
+    save_encoder,
+    start_looking_at_neighbours,
+)
+from utils.pretraining.objectives import MaskedLanguageModelling, Objective
 from utils.pretraining.overlap import OverlapClassifier
 from utils.pretraining.packing import Vocabulary, vocabulary_of
 from utils.pretraining.sentence_pairs import Negatives
 from utils.pretraining.wordpiece import make_tokenizer, train_tokenizer
+from utils.tasks import language_modelling
 from utils.tasks.language_modelling import TOKEN, Documents
-from utils.transformer import TransformerConfig
+from utils.transformer import Decoder, Encoder, TransformerConfig
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer
 
+LanguageModel = BertForPretraining | CausalLanguageModel | DenoisingAutoencoder
+
 KINDS_OF_PAIRS: tuple[Negatives, ...] = ("other-document", "same-document")
 
 _CURVE_SEQUENCES, _FINAL_SEQUENCES = 256, 1024
-"""Held-out sequences that a point of the curve, and the reported figures, are measured on."""
+"""Held-out sequences that a point of the curve, and the reported figures, are measured on; where
+every token of a sequence is asked for, a quarter of them."""
+
+Judge = Callable[[int], NDArray[np.float32]]
+"""Number of held-out sequences → rows as `language_modelling.score` takes them."""
 
 
 def masked_language_model(problem: Problem) -> Outcome:
-    """Pre-train on the documents; `problem.hyper` says how (see `utils.adaptation.registry`).
+    """Pre-train a BERT on the documents; `problem.hyper` says how (see `registry`).
 
     The weights are kept in the library's format (see `sources.trained_here`).
     """
-    hyper = problem.hyper
-    runtime.seed_everything(problem.seed)
+    hyper, length = problem.hyper, problem.max_length
     corpus = _prepare(problem)
     model = BertForPretraining(
-        TransformerConfig(
-            vocab_size=corpus.vocabulary.size,
-            d_model=hyper["d_model"],
-            n_layers=hyper["n_layers"],
-            n_heads=hyper["n_heads"],
-            d_ff=4 * hyper["d_model"],
-            max_length=problem.max_length,
-            n_segments=2,
-        ),
-        next_sentence=bool(hyper["negatives"]),
-    ).to(runtime.device())
-    if hyper["start"] == "neighbours":
-        start_looking_at_neighbours(model.encoder)
-    model.start_from_frequencies(corpus.log_probabilities)
+        _config(problem, corpus.vocabulary.size), next_sentence=bool(hyper["negatives"])
+    )
     objective = MaskedLanguageModelling(
         corpus.train,
         corpus.vocabulary,
-        problem.max_length,
+        length,
         rate=hyper["rate"],
         mask_share=hyper["mask_share"],
         random_share=hyper["random_share"],
         whole_words=hyper["whole_words"],
         negatives=hyper["negatives"] or None,
     )
+    model.start_from_frequencies(corpus.log_probabilities)
     pairs = KINDS_OF_PAIRS if hyper["negatives"] else ()
-    questions = corpus.questions(problem.max_length, _CURVE_SEQUENCES, pairs)
+
+    def judged(n: int) -> NDArray[np.float32]:
+        questions = corpus.questions(length, n, pairs)
+        return judge(model, questions, corpus.log_probabilities)
+
+    def keep(folder: Path) -> None:
+        save(model, corpus.tokenizer, folder, dtype=torch.float16)
+
+    return _pretrain(problem, model, [model.encoder], objective, judged, keep)
+
+
+def causal_language_model(problem: Problem) -> Outcome:
+    """Pre-train a decoder-only model, of the same shape, to foretell the next token.
+
+    Its stack is kept in the library's format, as a BERT with `is_decoder`.
+    """
+    corpus = _prepare(problem)
+    model = CausalLanguageModel(_config(problem, corpus.vocabulary.size))
+    model.start_from_frequencies(corpus.log_probabilities)
+    objective, asked = (
+        CausalLanguageModelling(text, corpus.vocabulary, problem.max_length)
+        for text in (corpus.train, corpus.evaluation)
+    )
+
+    def judged(n: int) -> NDArray[np.float32]:
+        return judge_sequences(model, asked, corpus.log_probabilities, n // 4)
+
+    def keep(folder: Path) -> None:
+        save_encoder(model.encoder, corpus.tokenizer, folder, causal=True)
+
+    return _pretrain(problem, model, [model.encoder], objective, judged, keep)
+
+
+def denoising_autoencoder(problem: Problem) -> Outcome:
+    """Pre-train an encoder and a decoder, of as many layers each, to undo a corruption.
+
+    Of this model, the encoder is kept in the library's format.
+    """
+    corpus, hyper = _prepare(problem), problem.hyper
+    objective, asked = (
+        Denoising(
+            text,
+            corpus.vocabulary,
+            problem.max_length,
+            corruption=hyper["corruption"],
+            sentence_ends=sentence_end_ids(corpus.tokenizer),
+        )
+        for text in (corpus.train, corpus.evaluation)
+    )
+    model = DenoisingAutoencoder(_config(problem, objective.vocab_size))
+    log_probabilities = objective.frequencies(corpus.log_probabilities)
+    model.start_from_frequencies(log_probabilities)
+
+    def judged(n: int) -> NDArray[np.float32]:
+        return judge_sequences(model, asked, log_probabilities, n // 4)
+
+    def keep(folder: Path) -> None:
+        save_encoder(model.model.encoder, corpus.tokenizer, folder)
+
+    stacks: list[Encoder | Decoder] = [model.model.encoder, model.model.decoder]
+    return _pretrain(problem, model, stacks, objective, judged, keep)
+
+
+def _config(problem: Problem, vocab_size: int) -> TransformerConfig:
+    """The shape of the model; seeds everything, since weights are drawn next."""
+    hyper = problem.hyper
+    runtime.seed_everything(problem.seed)
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        d_model=hyper["d_model"],
+        n_layers=hyper["n_layers"],
+        n_heads=hyper["n_heads"],
+        d_ff=4 * hyper["d_model"],
+        max_length=problem.max_length,
+        n_segments=2,
+    )
+
+
+def _pretrain(
+    problem: Problem,
+    model: LanguageModel,
+    stacks: list[Encoder | Decoder],
+    objective: Objective,
+    judged: Judge,
+    keep: Callable[[Path], None],
+) -> Outcome:
+    """Train, judge, and `keep` the weights in a folder; `stacks` are the parts of the model."""
+    hyper = problem.hyper
+    if hyper["start"] == "neighbours":
+        for stack in stacks:
+            start_looking_at_neighbours(stack)
+    model.to(runtime.device())
     progress = pretrain(
         model,
         objective,
         Settings(
-            n_steps=hyper["n_steps"],
+            n_steps=_n_updates(hyper, objective, model.config),
             batch_size=hyper["batch_size"],
             optimizer=hyper["optimizer"],
             learning_rate=hyper["learning_rate"],
@@ -81,16 +175,21 @@ def masked_language_model(problem: Problem) -> Outcome:
             n_evaluations=hyper["n_evaluations"],
             seed=problem.seed,
         ),
-        evaluate=lambda model: evaluate(model, questions, corpus.log_probabilities),
+        evaluate=lambda _: language_modelling.score(judged(_CURVE_SEQUENCES))[0],
         checkpoint=problem.checkpoint,
     )
-    questions = corpus.questions(problem.max_length, _FINAL_SEQUENCES, pairs)
-    predictions = judge(model, questions, corpus.log_probabilities)
+    predictions = judged(_FINAL_SEQUENCES)
     if problem.checkpoint is not None:
-        folder = sources.trained_here(problem.checkpoint.stem)
-        save(model, corpus.tokenizer, folder, dtype=torch.float16)
+        keep(sources.trained_here(problem.checkpoint.stem))
         problem.checkpoint.unlink(missing_ok=True)
     return Outcome(predictions, _cost(model, objective, hyper, progress), progress.curve)
+
+
+def _n_updates(hyper: Hyper, objective: Objective, config: TransformerConfig) -> int:
+    """`n_steps`, or as many updates as come nearest to `flops`, if these are given."""
+    if "flops" not in hyper:
+        return int(hyper["n_steps"])
+    return max(1, round(hyper["flops"] / training_flops(objective, config, hyper["batch_size"])))
 
 
 def token_counts(problem: Problem) -> Outcome:
@@ -164,10 +263,7 @@ def _most_frequent(asked: HeldOut, log_probabilities: torch.Tensor) -> NDArray[n
 
 
 def _cost(
-    model: BertForPretraining,
-    objective: MaskedLanguageModelling,
-    hyper: dict[str, Any],
-    progress: Progress,
+    model: LanguageModel, objective: Objective, hyper: Hyper, progress: Progress
 ) -> dict[str, float]:
     n_sequences = progress.n_steps * hyper["batch_size"]
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))

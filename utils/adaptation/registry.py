@@ -1,6 +1,6 @@
 """All methods by name. A new method is a function `Problem → Outcome` and an entry here."""
 
-from utils.adaptation.method import Method
+from utils.adaptation.method import Hyper, Method
 from utils.errors import CourseError
 
 _GRADIENT = {"batch_size": 32, "min_updates": 150, "weight_decay": 0.01, "dropout": 0.0}
@@ -16,25 +16,34 @@ _PRETRAINING = {
     "learning_rate": 3e-3,
     "muon_learning_rate": 3e-3,
     "n_evaluations": 10,
+    "start": "neighbours",
+}
+
+
+_MASKING: Hyper = {
     "rate": 0.15,
     "mask_share": 0.8,
     "random_share": 0.1,
     "whole_words": False,
     "negatives": "",
-    "start": "neighbours",
 }
 
 
 def _pretraining(name: str, title: str, **changes: float | str | bool) -> Method:
     """Masked language modelling as BERT does it, but for `changes`."""
+    return _objective(name, title, "masked_language_model", **{**_MASKING, **changes})
+
+
+def _objective(name: str, title: str, function: str, **hyper: float | str | bool) -> Method:
+    """Pre-training from random weights; with `flops` in place of `n_steps`, as long as it takes."""
     return Method(
         name=name,
         title=title,
         version=1,
         needs_model=False,
-        defaults={**_PRETRAINING, **changes},
+        defaults={**_PRETRAINING, **hyper},
         candidates=[],
-        implementation="utils.adaptation.language_modelling:masked_language_model",
+        implementation=f"utils.adaptation.language_modelling:{function}",
         task="language-modelling",
     )
 
@@ -133,6 +142,11 @@ METHODS: dict[str, Method] = {
         _pretraining("mlm-whole-words", "MLM, whole words", whole_words=True),
         _pretraining("mlm-nsp", "MLM + NSP", negatives="other-document"),
         _pretraining("mlm-nsp-hard", "MLM + NSP, same document", negatives="same-document"),
+        _objective("causal", "Causal LM", "causal_language_model"),
+        _objective(
+            "dae-infilling", "Text infilling", "denoising_autoencoder", corruption="infilling"
+        ),
+        _objective("dae-spans", "Span corruption", "denoising_autoencoder", corruption="spans"),
     )
 }
 

@@ -26,10 +26,22 @@ def predicted_seconds(specs: list[Spec], records: list[Record]) -> dict[str, flo
     seconds = {}
     for spec in specs:
         known = rates.get((spec.method, spec.dataset)) or rates.get((spec.method, None))
-        guess = float(np.median(known)) * _work(spec) if known else UNKNOWN_SECONDS
+        guess = float(np.median(known)) * _work(spec) if known else _first_guess(spec)
         name = spec.identity()
         seconds[name] = 0.0 if name in recorded else max(guess, 0.1)
     return seconds
+
+
+_UNKNOWN_RATE = 1e11
+"""Operations per second assumed for pre-training: a small model on two cores."""
+
+
+def _first_guess(spec: Spec) -> float:
+    return _work(spec) / _UNKNOWN_RATE if _is_pretraining(spec) else UNKNOWN_SECONDS
+
+
+def _is_pretraining(spec: Spec) -> bool:
+    return "n_steps" in spec.hyper
 
 
 _ALL = 50_000
@@ -37,7 +49,9 @@ _ALL = 50_000
 
 
 def _work(spec: Spec) -> float:
-    """Updates of a trained method, examples of any other."""
+    """Operations of pre-training, updates of another trained method, examples of any other."""
+    if _is_pretraining(spec):
+        return _operations(spec)
     n = spec.n_train or _ALL
     if "epochs" not in spec.hyper:
         return float(n)
@@ -47,3 +61,13 @@ def _work(spec: Spec) -> float:
     return float(
         count_updates(n, int(hyper["batch_size"]), hyper["epochs"], int(hyper["min_updates"]))
     )
+
+
+def _operations(spec: Spec) -> float:
+    """Six for each token and weight (Kaplan et al., 2020), with the head at a few positions."""
+    hyper = {name: float(value) for name, value in spec.hyper.items() if not isinstance(value, str)}
+    if "flops" in hyper:
+        return hyper["flops"]
+    tokens = hyper["n_steps"] * hyper["batch_size"] * spec.max_length
+    head = 0.25 * hyper["vocab_size"] * hyper["d_model"]
+    return 6 * tokens * (12 * hyper["n_layers"] * hyper["d_model"] ** 2 + head)

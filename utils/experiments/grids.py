@@ -1,7 +1,7 @@
 """Grids: which experiments stand behind a lesson and its published tables."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from utils.adaptation import METHODS, Method, get_method, methods_for
@@ -10,7 +10,7 @@ from utils.errors import CourseError
 from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
-from utils.sources import COURSE_BERT, MINILM
+from utils.sources import COURSE_BERT, MINILM, RUN_NAMESPACE
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
 
@@ -23,12 +23,28 @@ class Grid:
     candidates, on the validation split, with seed 0. An experiment with n examples then takes the
     winner of the smallest anchor that is not below n, or of the largest one. Without anchors the
     methods' defaults are used. `candidates` take the place of a method's own.
+
+    Models of `pretraining` come first. A cell names the i-th of them as its model by
+    `pretrained(i)`, until `bind` has put the key of the record in its place.
     """
 
     name: str
     cells: list[Spec]
     anchors: tuple[int, ...] = field(default=())
     candidates: dict[str, list[Hyper]] = field(default_factory=dict)
+    pretraining: list[Spec] = field(default_factory=list)
+
+    def bind(self, records: list[Record]) -> "Grid":
+        """The grid with the models that the `records` of its `pretraining` have left."""
+        names = {
+            pretrained(number): f"{RUN_NAMESPACE}/{record.key}"
+            for number, record in enumerate(records)
+        }
+        cells = [
+            cell.model_copy(update={"model": names.get(cell.model or "", cell.model)})
+            for cell in self.cells
+        ]
+        return replace(self, cells=cells)
 
     def trials(self) -> list[Spec]:
         """The trials that decide on the hyper-parameters, each one a spec of its own."""
@@ -61,7 +77,7 @@ class Grid:
 
     def estimates(self) -> list[Spec]:
         """The experiments with default hyper-parameters, to foretell how long they will take."""
-        return [_with(cell, {}) for cell in self.cells]
+        return [*self.pretraining, *(_with(cell, {}) for cell in self.cells)]
 
     def _candidates(self, method: str) -> list[Hyper]:
         if not self.anchors:
@@ -84,6 +100,11 @@ class Grid:
             }
         )
         return _with(trial, candidate)
+
+
+def pretrained(number: int) -> str:
+    """Stands for the model of `Grid.pretraining[number]`."""
+    return f"{RUN_NAMESPACE}/{number}"
 
 
 def _with(cell: Spec, candidate: Hyper) -> Spec:
@@ -232,12 +253,17 @@ def sequence_copying(
     return Grid("sequence-copying", cells)
 
 
-_PRETRAINING: dict[Profile, tuple[int, int, list[str] | None, Hyper]] = {
+LESSON_03 = [
+    name for name in methods_for("language-modelling") if name.startswith(("token", "mlm"))
+]
+"""Counting, and the ways to mask."""
+
+_PRETRAINING: dict[Profile, tuple[int, int, list[str], Hyper]] = {
     "smoke": (1, 30, ["token-counts", "mlm"], {"vocab_size": 4096, "n_evaluations": 3}),
     "quick": (1, 300, ["token-counts", "mlm"], {}),
-    "full": (3, 1500, None, {}),
+    "full": (3, 1000, LESSON_03, {}),
 }
-"""Seeds, updates, methods (None for all) and other settings of `pretraining` in each profile."""
+"""Seeds, updates, methods and other settings of `pretraining` in each profile."""
 
 
 def pretraining(
@@ -262,7 +288,7 @@ def pretraining(
             hyper={**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
         )
         for dataset in datasets or [TEXTBOOKS]
-        for method in methods or chosen or methods_for("language-modelling")
+        for method in methods or chosen
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     return Grid("pretraining", cells)
@@ -286,11 +312,75 @@ def course_bert(profile: str = "full") -> Grid:
     return Grid("course-bert", cells)
 
 
+OBJECTIVES = ("mlm", "mlm-nsp", "causal", "dae-infilling", "dae-spans")
+"""The ways of pre-training that lesson 04 compares."""
+
+EQUAL_FLOPS, EQUAL_UPDATES = "equal-flops", "equal-updates"
+
+_OBJECTIVES: dict[Profile, tuple[int, float, int, Hyper]] = {
+    "smoke": (1, 1e11, 20, {"vocab_size": 4096, "n_evaluations": 2}),
+    "quick": (1, 1e12, 150, {"n_evaluations": 5}),
+    "full": (3, 1.4e13, 790, {}),
+}
+"""Seeds, operations, updates at equal tokens, and other settings of `objectives` in each profile.
+
+An update of the causal model costs 1.8e10 operations, so that its trainings with 1.4e13 of them and
+with 790 updates are nearly one.
+"""
+
+
+def objectives(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+) -> Grid:
+    """What to ask in pre-training, and what each answer transfers to: the grid of lesson 04.
+
+    Each objective is trained on the textbooks with as many operations as the others, and once more
+    with as many tokens. Then sentences and news are classified from its frozen features, and by
+    fine-tuning, with the learning rates and regularisation that do best with seed 0.
+    """
+    n_seeds, flops, n_steps, hyper = _OBJECTIVES[check(profile)]
+    size = _LEARNING_CURVES[check(profile)]
+    budgets: list[Hyper] = [{"flops": flops}, {"n_steps": n_steps}]
+    models = [
+        _pretraining_spec(method, seed, check(profile), {**hyper, **budget})
+        for budget in budgets
+        for method in methods or OBJECTIVES
+        for seed in range(first_seed, first_seed + (seeds or n_seeds))
+    ]
+    n_labels = max(n for n in size.n_train if n)
+    cells = [
+        _cell(size, dataset, get_method(adaptation), n_labels, model.seed, pretrained(i))
+        for i, model in enumerate(models)
+        for dataset in datasets or size.datasets
+        for adaptation in ("frozen", "full")
+    ]
+    return Grid("objectives", cells, size.anchors[-1:], {"full": _RATES}, models)
+
+
+def _pretraining_spec(method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
+    return Spec(
+        task="language-modelling",
+        dataset=TEXTBOOKS,
+        method=method,
+        seed=seed,
+        data_seed=seed,
+        profile=profile,
+        validation_limit=0,
+        hyper={**METHODS[method].defaults, **hyper},
+    )
+
+
 GRIDS: dict[str, Callable[..., Grid]] = {
     "learning-curves": learning_curves,
     "sequence-copying": sequence_copying,
     "pretraining": pretraining,
     "course-bert": course_bert,
+    "objectives": objectives,
 }
 
 

@@ -94,15 +94,19 @@ def run_grid(
     retrain: bool = False,
     on_record: OnRecord | None = None,
 ) -> SweepResult:
-    """Run a grid: first its trials, then the experiments with the hyper-parameters that won."""
+    """Run a grid: its pre-training if there is any, its trials, and the experiments with the
+    hyper-parameters that won.
+    """
 
     def run(specs: list[Spec]) -> SweepResult:
         return sweep(
             specs, store, jobs=jobs, progress=progress, retrain=retrain, on_record=on_record
         )
 
+    models = run(grid.pretraining)
+    grid = grid.bind(models.records)
     trials = run(grid.trials())
-    return trials + run(grid.resolve(trials.records))
+    return models + trials + run(grid.resolve(trials.records))
 
 
 def _execute(

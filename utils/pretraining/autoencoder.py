@@ -227,10 +227,16 @@ class Denoising:
 
     def loss(self, model: nn.Module, batch: CorruptedSequences) -> Tensor:
         """Mean cross-entropy of the tokens that the decoder is asked for."""
-        logits = model(batch.source_ids, batch.source_mask, batch.target_ids)
         return nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED
+            self.logits(model, batch).flatten(0, 1).float(),
+            batch.labels.flatten(),
+            ignore_index=IGNORED,
         )
+
+    def logits(self, model: nn.Module, batch: CorruptedSequences) -> Tensor:
+        """(batch, q, V), of what the decoder is to write at each position."""
+        logits: Tensor = model(batch.source_ids, batch.source_mask, batch.target_ids)
+        return logits
 
     def frequencies(self, log_probabilities: Tensor) -> Tensor:
         """Log-probability of each token among the labels whatever its context, (vocab_size,).

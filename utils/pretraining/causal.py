@@ -83,7 +83,13 @@ class CausalLanguageModelling:
 
     def loss(self, model: nn.Module, batch: CausalSequences) -> Tensor:
         """Mean cross-entropy of the tokens that follow."""
-        logits = model(batch.input_ids)
         return nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED
+            self.logits(model, batch).flatten(0, 1).float(),
+            batch.labels.flatten(),
+            ignore_index=IGNORED,
         )
+
+    def logits(self, model: nn.Module, batch: CausalSequences) -> Tensor:
+        """(batch, length, V), of the token that follows each position."""
+        logits: Tensor = model(batch.input_ids)
+        return logits

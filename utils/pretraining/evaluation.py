@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -82,22 +83,65 @@ def evaluate(
     return language_modelling.score(predictions)[0]
 
 
+class SequenceObjective(Protocol):
+    """An objective that asks for a token at every position: causal, or denoising."""
+
+    def draw(self, n: int) -> Any:
+        """`n` sequences with their `labels` (n, length)."""
+        ...
+
+    def logits(self, model: nn.Module, batch: Any) -> Tensor:
+        """(n, length, V)."""
+        ...
+
+
+@torch.no_grad()
+def judge_sequences(
+    model: nn.Module, asked: SequenceObjective, log_probabilities: Tensor, n_sequences: int
+) -> NDArray[np.float32]:
+    """Ask `model` for every token of held-out sequences, and leave it in `eval` mode.
+
+    Args:
+        model: fit for the objective.
+        asked: draws from held-out text; the questions are the same every time.
+        log_probabilities: (V,), of the labels in the *training* text, whatever their context.
+        n_sequences: how many.
+
+    Returns:
+        (n_answers, 4), as `language_modelling.score` takes it.
+    """
+    model.eval()
+    rows = []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for _ in range(max(1, n_sequences // _BATCH_SIZE)):
+            batch = asked.draw(_BATCH_SIZE)
+            wanted = batch.labels != IGNORED
+            logits = asked.logits(model, batch)[wanted].float()
+            rows.append(_token_rows(logits, batch.labels[wanted], log_probabilities))
+    return torch.cat(rows).numpy()
+
+
+def _token_rows(logits: Tensor, labels: Tensor, log_probabilities: Tensor) -> Tensor:
+    return _rows(TOKEN, logits, labels, -log_probabilities.to(labels.device)[labels])
+
+
+def _rows(kind: int, logits: Tensor, labels: Tensor, baseline: Tensor) -> Tensor:
+    """Rows (kind, loss, loss of one that looks at nothing, right) on the CPU."""
+    loss = nn.functional.cross_entropy(logits, labels, reduction="none")
+    right = logits.argmax(-1) == labels
+    return torch.stack([torch.full_like(loss, kind), loss, baseline, right.float()], dim=1).cpu()
+
+
 @torch.no_grad()
 def _answers(
     model: nn.Module, batch: MaskedSequences, kind: int, log_probabilities: Tensor
 ) -> Tensor:
-    """Rows (kind, loss, loss of one that looks at nothing, right) on the CPU."""
     tokens, follows = model(batch.input_ids, batch.positions, batch.token_type_ids)
     if kind == TOKEN:
         asked = batch.labels != IGNORED
-        logits, labels = tokens[asked].float(), batch.labels[asked]
-        baseline = -log_probabilities.to(labels.device)[labels]
-    else:
-        if follows is None or batch.is_next is None:
-            raise ValueError("single sequences, or a model without its next-sentence head")
-        logits, labels = follows.float(), 1 - batch.is_next
-        baseline = torch.full(labels.shape, math.log(2), device=labels.device)
-    loss = nn.functional.cross_entropy(logits, labels, reduction="none")
-    right = logits.argmax(-1) == labels
-    kinds = torch.full_like(loss, kind)
-    return torch.stack([kinds, loss, baseline, right.float()], dim=1).cpu()
+        return _token_rows(tokens[asked].float(), batch.labels[asked], log_probabilities)
+    if follows is None or batch.is_next is None:
+        raise ValueError("single sequences, or a model without its next-sentence head")
+    coin = torch.full((len(follows),), math.log(2), device=follows.device)
+    return _rows(kind, follows.float(), 1 - batch.is_next, coin)

@@ -3,7 +3,7 @@
 import itertools
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,13 @@ from utils.errors import CourseError
 from utils.transformer.bert import bert_config, bert_names, read_weights
 from utils.transformer.config import TransformerConfig
 from utils.transformer.layers import LayerNorm
-from utils.transformer.models import Encoder, LanguageModelHead, initialise
+from utils.transformer.models import Decoder, Encoder, LanguageModelHead, initialise
 from utils.transformer.positions import sinusoidal_positions
 
 if TYPE_CHECKING:
-    from transformers import BertTokenizer, PreTrainedModel
+    from transformers import BertConfig, BertTokenizer, PreTrainedModel
+
+    from utils.transformer.attention import MultiHeadAttention
 
 _MLM_NAMES = {
     "cls.predictions.transform.dense.weight": "transform.weight",
@@ -100,7 +102,7 @@ _SHARPNESS = 2.0
 
 
 @torch.no_grad()
-def start_looking_at_neighbours(encoder: Encoder) -> None:
+def start_looking_at_neighbours(stack: Encoder | Decoder) -> None:
     r"""Draw weights with which the heads look at neighbouring tokens from the first update on.
 
     BERT's own start (normal, $\sigma = 0.02$) suits wide models and long warm-ups. In narrow ones
@@ -114,23 +116,25 @@ def start_looking_at_neighbours(encoder: Encoder) -> None:
     identity, both cut to the fastest turning pairs that a head has room for, give the largest
     score to the key at the distance $o$. The offsets $o$ of `FIRST_OFFSETS` are dealt out in turn
     to the heads of the first two layers. All other matrices of the layers are drawn as Glorot and
-    Bengio (2010) do. Without learned positions only that is done.
+    Bengio (2010) do. Without learned positions only that is done. Where attention is causal, heads
+    that cannot look ahead begin with their own position.
     """
-    config = encoder.config
-    for module in encoder.layers.modules():
+    config = stack.config
+    for module in stack.layers.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
     if config.positions != "learned":
         return
     positions = sinusoidal_positions(config.max_length, config.d_model)
-    encoder.embeddings.positions.copy_(0.1 * positions)
+    stack.embeddings.positions.copy_(0.1 * positions)
     offsets = itertools.cycle(FIRST_OFFSETS)
     d_head = config.d_model // config.n_heads
-    for layer in encoder.layers[:_N_LAYERS]:
+    for layer in stack.layers[:_N_LAYERS]:
         queries = [_turn(next(offsets), d_head, config.d_model) for _ in range(config.n_heads)]
         keys = [_turn(0, d_head, config.d_model)] * config.n_heads
-        layer.attention.query.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(queries))
-        layer.attention.key.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(keys))
+        attention = cast("MultiHeadAttention", layer.attention)
+        attention.query.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(queries))
+        attention.key.weight.copy_(math.sqrt(_SHARPNESS) * torch.cat(keys))
 
 
 def _turn(offset: int, d_head: int, d_model: int) -> Tensor:
@@ -157,27 +161,9 @@ def export(model: BertForPretraining, dropout: float = 0.1) -> "PreTrainedModel"
         CourseError: if the library's BERT has no such variant: pre-LN, other positions, activations
             or segments.
     """
-    from transformers import BertConfig, BertForMaskedLM, BertForPreTraining
+    from transformers import BertForMaskedLM, BertForPreTraining
 
-    config = model.config
-    wanted = {"norm": "post", "positions": "learned", "activation": "gelu", "n_segments": 2}
-    for field, value in wanted.items():
-        if (found := getattr(config, field)) != value:
-            raise CourseError(
-                f"The model has {field} = {found!r}, and the library's BERT only knows {value!r}. "
-                f"Pre-train with {field} = {value!r} to export it, or store its state_dict."
-            )
-    described = BertConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.d_model,
-        num_hidden_layers=config.n_layers,
-        num_attention_heads=config.n_heads,
-        intermediate_size=config.d_ff,
-        max_position_embeddings=config.max_length,
-        layer_norm_eps=config.layer_norm_eps,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
+    described = _described(model.config, dropout)
     family = BertForMaskedLM if model.next_sentence is None else BertForPreTraining
     theirs = family(described)
     ours = model.state_dict()
@@ -191,6 +177,29 @@ def export(model: BertForPretraining, dropout: float = 0.1) -> "PreTrainedModel"
     return theirs.eval()
 
 
+def _described(config: TransformerConfig, dropout: float) -> "BertConfig":
+    from transformers import BertConfig
+
+    wanted = {"norm": "post", "positions": "learned", "activation": "gelu", "n_segments": 2}
+    for field, value in wanted.items():
+        if (found := getattr(config, field)) != value:
+            raise CourseError(
+                f"The model has {field} = {found!r}, and the library's BERT only knows {value!r}. "
+                f"Pre-train with {field} = {value!r} to export it, or store its state_dict."
+            )
+    return BertConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.d_model,
+        num_hidden_layers=config.n_layers,
+        num_attention_heads=config.n_heads,
+        intermediate_size=config.d_ff,
+        max_position_embeddings=config.max_length,
+        layer_norm_eps=config.layer_norm_eps,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+
+
 def save(
     model: BertForPretraining,
     tokenizer: "BertTokenizer",
@@ -202,6 +211,30 @@ def save(
     exported = export(model)
     nn.Module.to(exported, dtype)
     exported.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_encoder(
+    encoder: Encoder, tokenizer: "BertTokenizer", folder: Path, *, causal: bool = False
+) -> None:
+    """Write an encoder without a head, in half precision, as the library's `BertModel`.
+
+    With `causal` its configuration says `is_decoder`: the library then masks what comes later.
+    Sentinels, which have numbers behind the vocabulary, are left out.
+    """
+    from transformers import BertModel
+
+    weights = encoder.state_dict()
+    described = _described(encoder.config, dropout=0.1)
+    described.vocab_size, described.is_decoder = len(tokenizer), causal
+    theirs = BertModel(described, add_pooling_layer=False)
+    names = bert_names(encoder.config.n_layers)
+    stored = {name: weights[ours] for name, ours in names.items()}
+    words = "embeddings.word_embeddings.weight"
+    stored[words] = stored[words][: len(tokenizer)]
+    theirs.load_state_dict(stored)
+    nn.Module.to(theirs, torch.float16)
+    theirs.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

