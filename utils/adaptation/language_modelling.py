@@ -121,11 +121,10 @@ def denoising_autoencoder(problem: Problem) -> Outcome:
         for text in (corpus.train, corpus.evaluation)
     )
     model = DenoisingAutoencoder(_config(problem, objective.vocab_size))
-    log_probabilities = objective.frequencies(corpus.log_probabilities)
-    model.start_from_frequencies(log_probabilities)
+    model.start_from_frequencies(objective.frequencies(corpus.log_probabilities))
 
     def judged(n: int) -> NDArray[np.float32]:
-        return judge_sequences(model, asked, log_probabilities, n // 4)
+        return judge_sequences(model, asked, corpus.log_probabilities, n // 4)
 
     def keep(folder: Path) -> None:
         save_encoder(model.model.encoder, corpus.tokenizer, folder)

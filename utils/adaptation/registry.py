@@ -5,7 +5,7 @@ from utils.errors import CourseError
 
 _GRADIENT = {"batch_size": 32, "min_updates": 150, "weight_decay": 0.01, "dropout": 0.0}
 
-_PRETRAINING = {
+_PRETRAINING: Hyper = {
     "vocab_size": 8192,
     "d_model": 128,
     "n_layers": 2,
@@ -31,20 +31,26 @@ _MASKING: Hyper = {
 
 def _pretraining(name: str, title: str, **changes: float | str | bool) -> Method:
     """Masked language modelling as BERT does it, but for `changes`."""
-    return _objective(name, title, "masked_language_model", **{**_MASKING, **changes})
+    hyper = {**_PRETRAINING, **_MASKING, **changes}
+    return _trained_on_text(name, title, "masked_language_model", "language-modelling", hyper)
 
 
 def _objective(name: str, title: str, function: str, **hyper: float | str | bool) -> Method:
-    """Pre-training from random weights; with `flops` in place of `n_steps`, as long as it takes."""
+    """A way to pre-train for lesson 04; with `flops` in place of `n_steps`, as long as it takes."""
+    defaults = {**_PRETRAINING, **hyper}
+    return _trained_on_text(name, title, function, "pretraining-objectives", defaults)
+
+
+def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyper) -> Method:
     return Method(
         name=name,
         title=title,
         version=1,
         needs_model=False,
-        defaults={**_PRETRAINING, **hyper},
+        defaults=hyper,
         candidates=[],
         implementation=f"utils.adaptation.language_modelling:{function}",
-        task="language-modelling",
+        task=task,
     )
 
 
@@ -142,11 +148,26 @@ METHODS: dict[str, Method] = {
         _pretraining("mlm-whole-words", "MLM, whole words", whole_words=True),
         _pretraining("mlm-nsp", "MLM + NSP", negatives="other-document"),
         _pretraining("mlm-nsp-hard", "MLM + NSP, same document", negatives="same-document"),
-        _objective("causal", "Causal LM", "causal_language_model"),
+        _objective("objective-mlm", "MLM", "masked_language_model", **_MASKING),
         _objective(
-            "dae-infilling", "Text infilling", "denoising_autoencoder", corruption="infilling"
+            "objective-mlm-nsp",
+            "MLM + NSP",
+            "masked_language_model",
+            **{**_MASKING, "negatives": "other-document"},
         ),
-        _objective("dae-spans", "Span corruption", "denoising_autoencoder", corruption="spans"),
+        _objective("objective-causal", "Causal LM", "causal_language_model"),
+        _objective(
+            "objective-infilling",
+            "Denoising: text infilling",
+            "denoising_autoencoder",
+            corruption="infilling",
+        ),
+        _objective(
+            "objective-spans",
+            "Denoising: span corruption",
+            "denoising_autoencoder",
+            corruption="spans",
+        ),
     )
 }
 

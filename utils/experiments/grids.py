@@ -12,6 +12,7 @@ from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
 from utils.sources import COURSE_BERT, MINILM, RUN_NAMESPACE
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
+from utils.tasks.pretraining_objectives import NAME as OBJECTIVES
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
 
 
@@ -253,17 +254,12 @@ def sequence_copying(
     return Grid("sequence-copying", cells)
 
 
-LESSON_03 = [
-    name for name in methods_for("language-modelling") if name.startswith(("token", "mlm"))
-]
-"""Counting, and the ways to mask."""
-
-_PRETRAINING: dict[Profile, tuple[int, int, list[str], Hyper]] = {
+_PRETRAINING: dict[Profile, tuple[int, int, list[str] | None, Hyper]] = {
     "smoke": (1, 30, ["token-counts", "mlm"], {"vocab_size": 4096, "n_evaluations": 3}),
     "quick": (1, 300, ["token-counts", "mlm"], {}),
-    "full": (3, 1000, LESSON_03, {}),
+    "full": (3, 1000, None, {}),
 }
-"""Seeds, updates, methods and other settings of `pretraining` in each profile."""
+"""Seeds, updates, methods (None for all) and other settings of `pretraining` in each profile."""
 
 
 def pretraining(
@@ -288,7 +284,7 @@ def pretraining(
             hyper={**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
         )
         for dataset in datasets or [TEXTBOOKS]
-        for method in methods or chosen
+        for method in methods or chosen or methods_for("language-modelling")
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     return Grid("pretraining", cells)
@@ -311,11 +307,6 @@ def course_bert(profile: str = "full") -> Grid:
     ]
     return Grid("course-bert", cells)
 
-
-OBJECTIVES = ("mlm", "mlm-nsp", "causal", "dae-infilling", "dae-spans")
-"""The ways of pre-training that lesson 04 compares."""
-
-EQUAL_FLOPS, EQUAL_UPDATES = "equal-flops", "equal-updates"
 
 _OBJECTIVES: dict[Profile, tuple[int, float, int, Hyper]] = {
     "smoke": (1, 1e11, 20, {"vocab_size": 4096, "n_evaluations": 2}),
@@ -349,7 +340,7 @@ def objectives(
     models = [
         _pretraining_spec(method, seed, check(profile), {**hyper, **budget})
         for budget in budgets
-        for method in methods or OBJECTIVES
+        for method in methods or methods_for(OBJECTIVES)
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     n_labels = max(n for n in size.n_train if n)
@@ -364,7 +355,7 @@ def objectives(
 
 def _pretraining_spec(method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
     return Spec(
-        task="language-modelling",
+        task=OBJECTIVES,
         dataset=TEXTBOOKS,
         method=method,
         seed=seed,

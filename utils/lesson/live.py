@@ -115,11 +115,11 @@ class LiveTable:
 
     def _table(self, dataset: str) -> str:
         from utils.report.selection import dataset_title, size_key, size_label, title
-        from utils.tasks import language_modelling
+        from utils.tasks import PRETRAINING
 
         mine = [s for s in self.specs if s.dataset == dataset and s.split == "test"]
         planned = Counter((s.method, s.n_train) for s in mine)
-        pretrained = any(s.task == language_modelling.NAME for s in mine)
+        pretrained = any(s.task in PRETRAINING for s in mine)
         found: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for record in self.records:
             if record.spec.dataset == dataset and record.spec.split == "test":

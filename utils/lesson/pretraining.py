@@ -10,17 +10,20 @@ from utils.lesson.outputs import evidence, shell
 if TYPE_CHECKING:
     from torch import nn
 
-    from utils.pretraining.evaluation import HeldOut
-    from utils.pretraining.loop import Progress, Settings
+    from utils.pretraining.evaluation import HeldOut, SequenceObjective
+    from utils.pretraining.loop import Point, Progress, Settings
     from utils.pretraining.objectives import Objective
     from utils.report.figures import Plot
+
+_SEQUENCES = 64
+"""Held-out sequences for a point of the curve, where every token of a sequence is asked for."""
 
 
 def pretrain_live(
     model: "nn.Module",
     objective: "Objective",
     settings: "Settings",
-    questions: "list[HeldOut]",
+    questions: "list[HeldOut] | SequenceObjective",
     log_probabilities: Any,
     *,
     name: str,
@@ -33,11 +36,13 @@ def pretrain_live(
 
     Args:
         model, objective, settings: as in `utils.pretraining.loop.pretrain`.
-        questions, log_probabilities: as in `utils.pretraining.evaluation.evaluate`.
+        questions: for a `BertForPretraining`, what `utils.pretraining.evaluation.held_out` makes;
+            for other models, their objective on held-out text.
+        log_probabilities: (V,), of the tokens that are asked for, whatever their context, in the
+            training text.
         name: of the text that the objective draws from.
         retrain: forget what is kept.
     """
-    from utils.pretraining.evaluation import evaluate
     from utils.pretraining.loop import pretrain
 
     checkpoint = _checkpoint(name, model, objective, settings)
@@ -49,7 +54,7 @@ def pretrain_live(
         model,
         objective,
         settings,
-        evaluate=lambda model: evaluate(model, questions, log_probabilities),
+        evaluate=lambda model: _evaluate(model, questions, log_probabilities),
         checkpoint=checkpoint,
         on_point=curve.update,
     )
@@ -64,6 +69,19 @@ def pretrain_live(
     return progress
 
 
+def _evaluate(
+    model: "nn.Module", questions: "list[HeldOut] | SequenceObjective", log_probabilities: Any
+) -> "Point":
+    from utils.pretraining.evaluation import judge, judge_sequences
+    from utils.tasks import language_modelling
+
+    if isinstance(questions, list):
+        answers = judge(model, questions, log_probabilities)
+    else:
+        answers = judge_sequences(model, questions, log_probabilities, _SEQUENCES)
+    return language_modelling.score(answers)[0]
+
+
 def _checkpoint(
     name: str, model: "nn.Module", objective: "Objective", settings: "Settings"
 ) -> Path:
@@ -71,7 +89,8 @@ def _checkpoint(
     plain = (bool, int, float, str, type(None))
     asked = {field: value for field, value in vars(objective).items() if isinstance(value, plain)}
     shapes = [(field, tuple(weights.shape)) for field, weights in model.named_parameters()]
-    facts = repr([name, shapes, type(objective).__name__, sorted(asked.items()), settings])
+    kinds = [type(model).__name__, type(objective).__name__]
+    facts = repr([name, shapes, kinds, sorted(asked.items()), settings])
     digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
     return runtime.runs_dir() / "checkpoints" / f"live-{digest}.pt"
 
@@ -114,7 +133,7 @@ class LiveCurve:
 
 
 def pretraining_plot(progress: "Progress", note: str) -> "Plot":
-    """Loss of hidden tokens beside that of token frequencies alone, as it fell."""
+    """Loss of the tokens asked for beside that of token frequencies alone, as it fell."""
     from utils.report.figures import Panel, Plot, Series
 
     steps = [point["step"] for point in progress.curve]
@@ -128,9 +147,9 @@ def pretraining_plot(progress: "Progress", note: str) -> "Plot":
     unigram = "token frequencies alone (unigram)"
     series = [line("the model", values("mlm_loss"), 3), line(unigram, values("unigram_loss"), 0)]
     return Plot(
-        [Panel("Hidden tokens, held-out documents", "Updates", "Loss (nats per token)", series)],
+        [Panel("Tokens asked for, held-out documents", "Updates", "Loss (nats per token)", series)],
         note,
-        f"Line chart. Loss of the model on hidden tokens: {series[0].y[0]:.2f} nats after "
+        f"Line chart. Loss of the model on the tokens asked for: {series[0].y[0]:.2f} nats after "
         f"{steps[0]:.0f} updates, {series[0].y[-1]:.2f} after {steps[-1]:.0f}; token frequencies "
         f"alone: {series[1].y[-1]:.2f}.",
     )

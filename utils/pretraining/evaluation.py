@@ -86,6 +86,8 @@ def evaluate(
 class SequenceObjective(Protocol):
     """An objective that asks for a token at every position: causal, or denoising."""
 
+    vocabulary: Vocabulary
+
     def draw(self, n: int) -> Any:
         """`n` sequences with their `labels` (n, length)."""
         ...
@@ -101,10 +103,12 @@ def judge_sequences(
 ) -> NDArray[np.float32]:
     """Ask `model` for every token of held-out sequences, and leave it in `eval` mode.
 
+    Only answers that are words count: no sentinels, and no [SEP] at the end.
+
     Args:
         model: fit for the objective.
         asked: draws from held-out text; the questions are the same every time.
-        log_probabilities: (V,), of the labels in the *training* text, whatever their context.
+        log_probabilities: (V,), from `unigram_log_probabilities` of the *training* text.
         n_sequences: how many.
 
     Returns:
@@ -116,10 +120,15 @@ def judge_sequences(
         torch.manual_seed(0)
         for _ in range(max(1, n_sequences // _BATCH_SIZE)):
             batch = asked.draw(_BATCH_SIZE)
-            wanted = batch.labels != IGNORED
+            wanted = _are_words(batch.labels, asked.vocabulary)
             logits = asked.logits(model, batch)[wanted].float()
             rows.append(_token_rows(logits, batch.labels[wanted], log_probabilities))
     return torch.cat(rows).numpy()
+
+
+def _are_words(labels: Tensor, vocabulary: Vocabulary) -> Tensor:
+    known = (labels >= 0) & (labels < vocabulary.size)
+    return known & vocabulary.maskable[labels.where(known, vocabulary.sep_id)]
 
 
 def _token_rows(logits: Tensor, labels: Tensor, log_probabilities: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from utils.report.blocks import find_blocks, update_blocks
 from utils.report.compare import Comparison, compare
 from utils.report.figures import cost_curves, learning_curves, training_curves
+from utils.report.objectives import objectives_table
 from utils.report.pretraining import pretraining_curves, pretraining_table
 from utils.report.prose import describe
 from utils.report.publish import Publication, publish
@@ -33,6 +34,7 @@ __all__ = [
     "latest",
     "learning_curve_table",
     "learning_curves",
+    "objectives_table",
     "pretraining_curves",
     "pretraining_table",
     "publish",

@@ -16,7 +16,7 @@ from utils.report.selection import (
     title,
 )
 from utils.report.tables import first_to_reach
-from utils.tasks import language_modelling
+from utils.tasks import PRETRAINING
 
 _NOTHING = "nothing has been measured for it yet"
 
@@ -134,7 +134,7 @@ def describe(record: Record) -> str:
     stale = " (stale: the code of its task or method has changed since)" if is_stale(record) else ""
     trial = ", a trial of hyper-parameters" if spec.split == "validation" else ""
     trained_on, answer = "Labels", "example"
-    if spec.task == language_modelling.NAME:
+    if spec.task in PRETRAINING:
         trained_on, answer = "Documents", "hidden token"
     n_train = "all" if spec.n_train is None else f"{spec.n_train:,}"
     available = provenance.get("n_train_available")

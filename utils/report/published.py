@@ -24,6 +24,7 @@ from utils.experiments import Record, Store, is_stale, published_records
 from utils.report import facts, figures, formatting, prose, tables
 from utils.report.blocks import update_blocks
 from utils.report.figures import Plot
+from utils.report.objectives import belongs, objectives_table
 from utils.report.pretraining import (
     pretraining_cost_table,
     pretraining_plot,
@@ -123,10 +124,14 @@ def render(
     records: Iterable[Record], directory: Path, readme: Path | None, *, newest_only: bool = False
 ) -> dict[Path, bytes]:
     """Like `render_all`, from the records given."""
+    records = list(records)
+    compared = [record for record in records if belongs(record)]
+    others = [record for record in records if not belongs(record)]
     groups = [
         _Group.of(name, model, latest(group) if newest_only else group, len(group))
-        for name, (model, group) in _grouped(records).items()
+        for name, (model, group) in _grouped(others).items()
     ]
+    groups += _objectives(compared)
     files = {directory / "tables" / name: text.encode() for g in groups for name, text in g.files()}
     files |= _figures({name: plot for g in groups for name, plot in g.plots.items()}, directory)
     page = directory / "README.md"
@@ -209,6 +214,25 @@ class _Group:
     def _csv_link(self, table: Table, folder: str) -> str:
         name = f"{table.name}_{self.name}.csv"
         return f"- As CSV: [{name}]({folder}/tables/{name})"
+
+
+def _objectives(records: list[Record]) -> list[_Group]:
+    """The section of lesson 04, a page for each profile and source of text."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: record.key):
+        suffix = f"_{record.spec.profile}" * (record.spec.profile != "full")
+        found[f"pretraining{suffix}" + "_embedded" * is_embedded(record)].append(record)
+    groups = []
+    for name, group in sorted(found.items()):
+        try:
+            table = objectives_table(group)
+        except CourseError:  # pre-trained, and nothing measured yet
+            continue
+        where = f"{_DATA[origin(group[0])]}, profile {group[0].spec.profile}"
+        heading = f"Pre-training objectives ({where})"
+        summary = "Models of one shape, pre-trained on one text with different questions."
+        groups.append(_Group(name, heading, summary, [table], {}))
+    return groups
 
 
 def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]:

@@ -19,7 +19,7 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record
 from utils.experiments.spec import Value
-from utils.tasks import language_modelling
+from utils.tasks import PRETRAINING
 
 N_DRAWS = 10_000
 _CHUNK = 1_000
@@ -288,7 +288,7 @@ def evaluated_on(record: Record) -> tuple[Hashable, ...]:
 
 
 def _cut_into(record: Record) -> tuple[Hashable, ...]:
-    if record.spec.task != language_modelling.NAME:
+    if record.spec.task not in PRETRAINING:
         return ()
     return record.spec.max_length, vocabulary_size(record)
 

@@ -21,7 +21,7 @@ from utils.report.selection import (
     size_label,
     title,
 )
-from utils.tasks import language_modelling
+from utils.tasks import PRETRAINING
 
 
 @dataclass(frozen=True, repr=False)
@@ -345,7 +345,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
 
 def _tested_on(record: Record) -> str:
     n = len(record.correct())
-    if record.spec.task == language_modelling.NAME:
+    if record.spec.task in PRETRAINING:
         return f"{formatting.plural(n, 'hidden token')} in held-out documents"
     return formatting.plural(n, "test example")
 

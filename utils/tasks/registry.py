@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.errors import CourseError
-from utils.tasks import language_modelling, sequence_copying, text_classification
+from utils.tasks import (
+    language_modelling,
+    pretraining_objectives,
+    sequence_copying,
+    text_classification,
+)
 from utils.tasks.splits import Splits
 
 
@@ -37,8 +42,18 @@ class Task(Protocol):
 
 
 TASKS: dict[str, Task] = {
-    module.NAME: module for module in (text_classification, sequence_copying, language_modelling)
+    module.NAME: module
+    for module in (
+        text_classification,
+        sequence_copying,
+        language_modelling,
+        pretraining_objectives,
+    )
 }
+
+
+PRETRAINING = (language_modelling.NAME, pretraining_objectives.NAME)
+"""Tasks without labels: a model is made from running text."""
 
 
 def get_task(name: str) -> Task:

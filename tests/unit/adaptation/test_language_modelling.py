@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import binom
 from transformers import (
+    AutoModel,
     AutoModelForMaskedLM,
     AutoModelForPreTraining,
     AutoTokenizer,
@@ -16,7 +17,9 @@ from transformers import (
     BertForPreTraining,
 )
 
+from utils import sources
 from utils.adaptation import METHODS
+from utils.errors import CourseError
 from utils.experiments import Record, Spec
 from utils.experiments.run import prepare, run
 from utils.pretraining import (
@@ -46,6 +49,9 @@ METRICS = {"mlm_loss", "unigram_loss", "gain", "accuracy"}
 NSP = {"nsp_accuracy_other_document", "nsp_accuracy_same_document"}
 
 
+OTHERS = ("objective-causal", "objective-infilling", "objective-spans")
+
+
 class Runs:
     """Records by method, with the folder that they were made in."""
 
@@ -57,7 +63,7 @@ class Runs:
     def make(self, method: str, **hyper: Any) -> None:
         prepared = prepare(
             Spec(
-                task="language-modelling", dataset=TEXTBOOKS, method=method, profile="smoke",
+                task=METHODS[method].task, dataset=TEXTBOOKS, method=method, profile="smoke",
                 n_train=400, validation_limit=0, seed=1, data_seed=1, max_length=LENGTH,
                 hyper={**METHODS[method].defaults, "vocab_size": VOCABULARY, **hyper},
             )
@@ -84,6 +90,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         made.make("mlm-5", n_steps=2, **SHAPE)
         made.make("mlm-40", n_steps=2, **SHAPE)
         made.make("token-counts")
+        for method in OTHERS:
+            made.make(method, flops=1e10, **SHAPE)
         yield made
 
 
@@ -227,3 +235,37 @@ def test_counting_gains_nothing_and_sees_which_document_follows(runs: Runs) -> N
     expected = float((labels == guess).double().mean())
     assert metrics["accuracy"] == pytest.approx(expected, abs=1e-9)
     assert runs.records["token-counts"].curve == []
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_other_objectives_spend_what_they_are_given(runs: Runs, method: str) -> None:
+    record, predictions = runs.records[method], runs.predictions(method)
+    update = record.cost["flops"] / record.cost["optimiser_steps"]
+    assert abs(record.cost["flops"] - 1e10) <= update / 2
+    assert record.cost["optimiser_steps"] == round(1e10 / update) > 1
+    assert set(record.metrics) == METRICS
+    assert (predictions[:, 0] == TOKEN).all()
+    assert record.metrics["mlm_loss"] == pytest.approx(predictions[:, 1].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", OTHERS)
+@torch.no_grad()
+def test_other_objectives_leave_an_encoder(
+    runs: Runs, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_RUNS", str(runs.folder))
+    folder, source = sources.model_path(f"run/{runs.records[method].key}")
+    assert source.kind == "run"
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    assert model.config.is_decoder == (method == "objective-causal")
+    ids = torch.tensor([[2, 10, 11, 12, 3]])
+    before = model(ids).last_hidden_state
+    ids[0, 3] = 13
+    moved = (model(ids).last_hidden_state - before).abs().sum(dim=-1)[0] > 1e-6
+    assert moved.tolist() == [method != "objective-causal"] * 3 + [True] * 2
+
+
+def test_a_run_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    with pytest.raises(CourseError, match="runs: no run of this machine has left it"):
+        sources.model_path("run/0123456789abcdef")

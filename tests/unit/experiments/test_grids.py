@@ -82,3 +82,54 @@ def test_times_are_foretold_from_earlier_runs(make_record):
     later = done.spec.model_copy(update={"n_train": 3200})
     seconds = predicted_seconds([done.spec, later], [done])
     assert seconds == {done.spec.identity(): 0.0, later.identity(): 200.0}
+
+
+def test_pretraining_takes_longer_with_more_tokens_and_wider_models(make_record):
+    hyper = {**METHODS["mlm"].defaults, "n_steps": 100}
+    done = make_record(
+        task="language-modelling", method="mlm", hyper=hyper, cost={"wall_seconds": 50.0}
+    )
+
+    def seconds(**changes) -> float:
+        later = done.spec.model_copy(update={"hyper": {**hyper, **changes}})
+        return predicted_seconds([later], [done])[later.identity()]
+
+    assert seconds(n_steps=300) == pytest.approx(150.0)
+    assert seconds(batch_size=64) == pytest.approx(100.0)
+    assert 100.0 < seconds(d_model=256) < 200.0
+
+
+@pytest.fixture
+def objectives() -> Grid:
+    return get_grid("objectives")("full")
+
+
+def test_each_objective_is_trained_at_equal_flops_and_at_equal_updates(objectives):
+    budgets: dict[str, list[tuple]] = {}
+    for spec in objectives.pretraining:
+        budget = spec.hyper.get("flops"), spec.hyper["n_steps"] if "flops" not in spec.hyper else 0
+        budgets.setdefault(spec.method, []).append((*budget, spec.seed))
+    assert set(budgets) == {
+        "objective-mlm",
+        "objective-mlm-nsp",
+        "objective-causal",
+        "objective-infilling",
+        "objective-spans",
+    }
+    assert len({tuple(found) for found in budgets.values()}) == 1
+    assert [seed for *_, seed in budgets["objective-mlm"]] == [0, 1, 2, 0, 1, 2]
+
+
+def test_cells_take_the_model_that_was_pretrained_for_them(objectives, make_record):
+    records = [
+        make_record(**{**spec.model_dump(), "test_limit": n + 1})
+        for n, spec in enumerate(objectives.pretraining)
+    ]
+    bound = objectives.bind(records)
+    assert len(bound.cells) == len(records) * 2 * 2
+    for cell, before in zip(bound.cells, objectives.cells, strict=True):
+        number = int(before.model.removeprefix("run/"))
+        assert cell.model == f"run/{records[number].key}"
+        assert cell.seed == records[number].spec.seed
+    assert {trial.model for trial in bound.trials()} == {cell.model for cell in bound.cells}
+    assert get_grid("learning-curves")("full").bind([]) == get_grid("learning-curves")("full")

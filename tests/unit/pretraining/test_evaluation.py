@@ -1,7 +1,7 @@
 """Questions on held-out text: always the same, fair to all models, and scored by hand."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from utils.pretraining import PackedText, Vocabulary, count_tokens, unigram_log_probabilities
-from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge
+from utils.pretraining.autoencoder import Denoising, DenoisingAutoencoder
+from utils.pretraining.causal import CausalLanguageModel, CausalLanguageModelling
+from utils.pretraining.evaluation import HeldOut, evaluate, held_out, judge, judge_sequences
 from utils.pretraining.masking import IGNORED
 from utils.pretraining.model import BertForPretraining
 from utils.pretraining.objectives import MaskedLanguageModelling, MaskedSequences
@@ -169,3 +171,39 @@ def test_frequencies_alone_gain_nothing() -> None:
     assert found["gain"] == pytest.approx(0, abs=1e-6)
     assert found["nsp_loss_other_document"] == pytest.approx(math.log(2), abs=1e-6)
     assert found["unigram_loss"] == fresh["unigram_loss"] < math.log(SIZE)
+
+
+SMALL = TransformerConfig(
+    vocab_size=SIZE, d_model=16, n_layers=1, n_heads=2, d_ff=32, max_length=LENGTH, n_segments=2
+)
+
+
+def test_every_token_of_a_causal_model_is_judged() -> None:
+    torch.manual_seed(0)
+    objective = CausalLanguageModelling(text(), vocabulary(), LENGTH)
+    model = CausalLanguageModel(SMALL).eval()
+    log_probabilities = unigram_log_probabilities(count_tokens(text(), vocabulary()))
+    rows = judge_sequences(model, objective, log_probabilities, 64)
+    torch.manual_seed(0)
+    batch = objective.draw(64)
+    with torch.no_grad():
+        loss = float(objective.loss(model, batch))
+    assert rows[:, 1].mean() == pytest.approx(loss, rel=1e-5)
+    labels = batch.labels[batch.labels != IGNORED]
+    assert len(rows) == len(labels)
+    assert torch.allclose(torch.from_numpy(rows[:, 2]), -log_probabilities[labels])
+    assert not model.training
+
+
+@pytest.mark.parametrize("corruption", ["infilling", "spans"])
+def test_only_words_of_a_denoised_text_count(corruption: Any) -> None:
+    torch.manual_seed(0)
+    objective = Denoising(text(), vocabulary(), LENGTH, corruption=corruption)
+    model = DenoisingAutoencoder(replace(SMALL, vocab_size=objective.vocab_size)).eval()
+    log_probabilities = unigram_log_probabilities(count_tokens(text(), vocabulary()))
+    rows = judge_sequences(model, objective, log_probabilities, 64)
+    torch.manual_seed(0)
+    labels = objective.draw(64).labels
+    words = (labels >= FIRST) & (labels < SIZE)
+    assert len(rows) == int(words.sum()) < int((labels != IGNORED).sum())
+    assert torch.allclose(torch.from_numpy(rows[:, 2]), -log_probabilities[labels[words]])

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel, BertForMaskedLM, BertForPreTraining
+from transformers import AutoModel, BertForMaskedLM, BertForPreTraining, BertModel
 
 from utils.errors import CourseError
+from utils.pretraining.autoencoder import DenoisingAutoencoder
+from utils.pretraining.causal import CausalLanguageModel
 from utils.pretraining.corpora import Corpus
 from utils.pretraining.model import (
     FIRST_OFFSETS,
@@ -15,6 +17,7 @@ from utils.pretraining.model import (
     export,
     load,
     save,
+    save_encoder,
     start_looking_at_neighbours,
 )
 from utils.pretraining.wordpiece import train_tokenizer
@@ -152,3 +155,31 @@ def test_without_learned_positions_the_heads_are_free() -> None:
     start_looking_at_neighbours(encoder)
     query = encoder.layers[0].attention.query.weight
     assert query.count_nonzero() == query.numel()
+
+
+@torch.no_grad()
+def test_a_causal_stack_stays_causal_in_the_library(documentation: Corpus, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(documentation.train.texts, CONFIG.vocab_size)
+    causal = CausalLanguageModel(CONFIG).eval()
+    save_encoder(causal.encoder, tokenizer, tmp_path, causal=True)
+    theirs = AutoModel.from_pretrained(tmp_path, dtype=torch.float32)
+    assert isinstance(theirs, BertModel)
+    ids = torch.randint(5, CONFIG.vocab_size, (2, 12))
+    hidden = theirs(ids).last_hidden_state
+    torch.testing.assert_close(hidden, causal.hidden_states(ids), atol=5e-3, rtol=5e-3)
+    ids[:, 6:] = 7  # what comes later changes nothing before
+    torch.testing.assert_close(theirs(ids).last_hidden_state[:, :6], hidden[:, :6])
+
+
+@torch.no_grad()
+def test_sentinels_are_not_stored(documentation: Corpus, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(documentation.train.texts, CONFIG.vocab_size)
+    model = DenoisingAutoencoder(replace(CONFIG, vocab_size=CONFIG.vocab_size + 9)).eval()
+    save_encoder(model.model.encoder, tokenizer, tmp_path)
+    theirs = AutoModel.from_pretrained(tmp_path, dtype=torch.float32)
+    assert theirs.get_input_embeddings().num_embeddings == len(tokenizer)
+    ids = torch.randint(5, CONFIG.vocab_size, (2, 12))
+    hidden = theirs(ids).last_hidden_state
+    torch.testing.assert_close(hidden, model.model.encoder(ids), atol=5e-3, rtol=5e-3)
