@@ -65,7 +65,8 @@ class Settings:
         if (self.n_steps is None) == (self.seconds is None):
             raise CourseError("Say either n_steps or seconds: how long to pre-train.")
         rates = ("learning_rate", "muon_learning_rate")
-        for name in ("n_steps", "seconds", "batch_size", "accumulation", *rates):
+        counts = ("n_steps", "batch_size", "accumulation", "n_evaluations")
+        for name in (*counts, "seconds", *rates):
             if (value := getattr(self, name)) is not None and value <= 0:
                 raise CourseError(f"{name} is {value}; it must be above 0.")
 
@@ -306,6 +307,8 @@ class _State:
             "losses": torch.stack(self.losses).tolist() if self.losses else [],
             "settings": asdict(self.settings),
         }
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
         with runtime.atomic_file(self.file) as file:
             torch.save(state, file)
 
@@ -327,6 +330,8 @@ class _State:
             ) from error
         for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         vars(self.progress).update(state["progress"])
         # A checkpoint of before this was kept has none.
         self.losses += torch.tensor(state.get("losses", []), device=self.accelerator.device)

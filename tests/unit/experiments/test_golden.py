@@ -20,7 +20,7 @@ from utils.adaptation import METHODS, methods_for
 from utils.adaptation.method import Hyper
 from utils.experiments import Record, Spec, Store, sweep
 from utils.sources import MINILM
-from utils.tasks import language_modelling
+from utils.tasks import PRETRAINING
 from utils.tasks.text_classification import LAYOUTS
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -34,6 +34,7 @@ RUNS = [
     *product(LAYOUTS, methods_for("text-classification")),
     ("course/reverse", "encoder-decoder"),
     *product(["test/letters"], ["token-counts", "mlm", "mlm-nsp"]),
+    *product(["test/letters"], ["objective-causal", "objective-infilling", "objective-spans"]),
 ]
 N_LETTERS = 26
 
@@ -104,7 +105,7 @@ def run(dataset: str, method: str, folder: Path) -> tuple[Record, list[list[floa
     """The record, and some of its probabilities, or its losses where tokens are predicted."""
     (record,) = sweep([tiny(dataset, method)], Store(folder), progress=False).records
     losses = [point["loss"] for point in record.curve]
-    if record.spec.task == language_modelling.NAME:
+    if record.spec.task in PRETRAINING:
         losses += [record.metrics[name] for name in sorted(record.metrics) if "loss" in name]
     if record.spec.task != "text-classification":
         return record, [losses]
