@@ -366,7 +366,9 @@ def test_the_length_is_said_once(changes: dict[str, Any]) -> None:
         replace(SETTINGS, **changes)
 
 
-@pytest.mark.parametrize("name", ["n_steps", "batch_size", "accumulation", "learning_rate"])
+@pytest.mark.parametrize(
+    "name", ["n_steps", "batch_size", "accumulation", "learning_rate", "n_evaluations"]
+)
 def test_settings_that_train_nothing_are_refused(name: str) -> None:
     with pytest.raises(CourseError, match=f"{name} is 0; it must be above 0"):
         replace(SETTINGS, **{name: 0})
