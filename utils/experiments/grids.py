@@ -273,15 +273,12 @@ def pretraining(
     """What to hide, and whether to ask for the next sentence: the grid of lesson 03."""
     n_seeds, n_steps, chosen, hyper = _PRETRAINING[check(profile)]
     cells = [
-        Spec(
-            task="language-modelling",
-            dataset=dataset,
-            method=method,
-            seed=seed,
-            data_seed=seed,
-            profile=check(profile),
-            validation_limit=0,
-            hyper={**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
+        _on_text(
+            dataset,
+            method,
+            seed,
+            check(profile),
+            {**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
         )
         for dataset in datasets or [TEXTBOOKS]
         for method in methods or chosen or methods_for("language-modelling")
@@ -338,7 +335,9 @@ def objectives(
     size = _LEARNING_CURVES[check(profile)]
     budgets: list[Hyper] = [{"flops": flops}, {"n_steps": n_steps}]
     models = [
-        _pretraining_spec(method, seed, check(profile), {**hyper, **budget})
+        _on_text(
+            TEXTBOOKS, method, seed, check(profile), {**METHODS[method].defaults, **hyper, **budget}
+        )
         for budget in budgets
         for method in methods or methods_for(OBJECTIVES)
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
@@ -353,16 +352,17 @@ def objectives(
     return Grid("objectives", cells, size.anchors[-1:], {"full": _RATES}, models)
 
 
-def _pretraining_spec(method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
+def _on_text(dataset: str, method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
+    """A pre-training on all documents of a data set."""
     return Spec(
-        task=OBJECTIVES,
-        dataset=TEXTBOOKS,
+        task=get_method(method).task,
+        dataset=dataset,
         method=method,
         seed=seed,
         data_seed=seed,
         profile=profile,
         validation_limit=0,
-        hyper={**METHODS[method].defaults, **hyper},
+        hyper=hyper,
     )
 
 
