@@ -818,7 +818,60 @@ quiz("04")
 # %% [markdown]
 # ## 13 · Claims
 #
-# What the recorded runs of section 9 are to show is written down here before they are made.
+# Written before the recorded runs of section 9. All speak of fine-tuning with 2,000 labels at equal
+# FLOPs, except the last.
+
+# %%
+lesson.claim(
+    "Masked language modelling transfers better to classification than causal language modelling.",
+    better={"pretraining": "objective-mlm, equal FLOPs"},
+    worse={"pretraining": "objective-causal, equal FLOPs"},
+    on={
+        "dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"],
+        "method": "full",
+        "n_train": 2000,
+    },
+)
+
+# %%
+lesson.claim(
+    "Masked language modelling transfers better to classification than text infilling.",
+    better={"pretraining": "objective-mlm, equal FLOPs"},
+    worse={"pretraining": "objective-infilling, equal FLOPs"},
+    on={
+        "dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"],
+        "method": "full",
+        "n_train": 2000,
+    },
+)
+
+# %%
+lesson.claim(
+    "Asking for the next sentence as well costs no more than a point.",
+    better={"pretraining": "objective-mlm-nsp, equal FLOPs"},
+    worse={"pretraining": "objective-mlm, equal FLOPs"},
+    on={
+        "dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"],
+        "method": "full",
+        "n_train": 2000,
+    },
+    kind="not worse",
+    margin=0.01,
+)
+
+# %%
+lesson.claim(
+    "At equal tokens, span corruption leaves no worse frozen features than text infilling.",
+    better={"pretraining": "objective-spans, equal tokens"},
+    worse={"pretraining": "objective-infilling, equal tokens"},
+    on={
+        "dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"],
+        "method": "frozen",
+        "n_train": 2000,
+    },
+    kind="not worse",
+    margin=0.01,
+)
 
 # %% [markdown]
 # ## Read next

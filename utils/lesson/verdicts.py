@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from utils.errors import CourseError
 from utils.lesson.claims import GAIN, SHARES, Claim
+from utils.sources import RUN_NAMESPACE
 
 if TYPE_CHECKING:
     from utils.experiments import Record
@@ -336,6 +337,8 @@ def _ambiguity(records: "list[Record]") -> str | None:
     """Fields, other than seeds, in which records of one side differ: they must not be mixed."""
     first = records[0].spec
     fields = set(type(first).model_fields) - {"seed", "data_seed"}
+    if (first.model or "").startswith(f"{RUN_NAMESPACE}/"):
+        fields -= {"model", "hyper"}  # each seed has a model of its own, tuned by itself
     differing = sorted(
         name
         for name in fields
@@ -350,6 +353,9 @@ def _ambiguity(records: "list[Record]") -> str | None:
 def _models(claim: Claim, conditions: list[Condition], records: "list[Record]") -> str:
     """The models that the claim speaks of, by name."""
     keys = {key for condition in conditions for key in condition.records}
+    sides = (claim.better, claim.worse or {}, claim.on)
+    if trained := [side["pretraining"] for side in sides if "pretraining" in side]:
+        return " and ".join(f"those of {name}" for name in trained)
     used = [r.spec.model for r in records if r.key in keys and r.spec.model]
-    stated = [side.get("model") for side in (claim.better, claim.worse or {}, claim.on)]
+    stated = [side.get("model") for side in sides]
     return ", ".join(dict.fromkeys(used or [name for name in stated if isinstance(name, str)]))

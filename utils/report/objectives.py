@@ -10,7 +10,7 @@ from utils.errors import CourseError
 from utils.experiments import Record, is_stale
 from utils.report import formatting, statistics
 from utils.report.formatting import MISSING
-from utils.report.selection import machine, title
+from utils.report.selection import budget, machine, title
 from utils.report.tables import Table
 from utils.sources import RUN_NAMESPACE
 from utils.tasks.pretraining_objectives import NAME
@@ -114,8 +114,8 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
     by_key: dict[str, _Row] = {}
     pretrainings = [record for record in records if record.spec.task == NAME]
     for record in sorted(pretrainings, key=statistics.seeds_of):
-        name = _budget(record), record.spec.method
-        row = rows.setdefault(name, _Row(record.spec.method, _budget(record)))
+        name = budget(record), record.spec.method
+        row = rows.setdefault(name, _Row(record.spec.method, budget(record)))
         row.trained.append(record)
         by_key[record.key] = row
     for record in sorted(records, key=statistics.seeds_of):
@@ -125,10 +125,6 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
             by_key[key].accuracies[column].append(record)
     order = list(METHODS)
     return sorted(rows.values(), key=lambda row: (row.budget, order.index(row.method)))
-
-
-def _budget(record: Record) -> str:
-    return "equal FLOPs" if "flops" in record.spec.hyper else "equal tokens"
 
 
 def _heading(column: _Column) -> str:

@@ -11,27 +11,43 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
 from utils.report import statistics
-from utils.tasks import language_modelling
+from utils.sources import RUN_NAMESPACE
+from utils.tasks import language_modelling, pretraining_objectives
 
 
 def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
     """The records whose spec has these values, for example `method="full", n_train=[16, 64]`.
 
     A list, tuple or set stands for any of its members. `source` ("mirror", "hub", "embedded") asks
-    for the place that the data came from, which is not part of a spec.
+    for the place that the data came from, which is not part of a spec. `pretraining`, for example
+    "objective-mlm, equal FLOPs", asks for runs with the models that this pre-training has left; its
+    own records must be among the `records`.
 
     Raises:
         CourseError: for a condition on something that a spec does not have.
     """
-    known = {*Spec.model_fields, "source"}
+    records = list(records)
+    known = {*Spec.model_fields, "source", "pretraining"}
     if unknown := sorted(conditions.keys() - known):
         raise CourseError(
             f"Records cannot be selected by {', '.join(unknown)}. Use: {', '.join(sorted(known))}."
         )
 
+    behind = {
+        f"{RUN_NAMESPACE}/{record.key}": f"{record.spec.method}, {budget(record)}"
+        for record in records
+        if record.spec.task == pretraining_objectives.NAME
+    }
+
+    def value_of(record: Record, name: str) -> Any:
+        if name == "source":
+            return record.provenance["source"]["kind"]
+        if name == "pretraining":
+            return behind.get(record.spec.model or "")
+        return getattr(record.spec, name)
+
     def matches(record: Record, name: str, wanted: Any) -> bool:
-        kind = record.provenance["source"]["kind"]
-        value = kind if name == "source" else getattr(record.spec, name)
+        value = value_of(record, name)
         return value in wanted if isinstance(wanted, list | tuple | set) else value == wanted
 
     return [
@@ -39,6 +55,11 @@ def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
         for record in records
         if all(matches(record, name, wanted) for name, wanted in conditions.items())
     ]
+
+
+def budget(record: Record) -> str:
+    """What a pre-training has in common with those of other objectives."""
+    return "equal FLOPs" if "flops" in record.spec.hyper else "equal tokens"
 
 
 @dataclass(frozen=True)

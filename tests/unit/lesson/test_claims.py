@@ -295,3 +295,35 @@ def test_in_a_lesson_it_never_raises(page, monkeypatch: pytest.MonkeyPatch) -> N
     assert "no records yet" in page.outputs[-1]["text/plain"]
     claim("x", better={"colour": "red"}, worse={"method": "frozen"}, on=ON)
     assert "colour" in page.outputs[-1]["text/plain"]
+
+
+def test_a_claim_on_models_that_were_pretrained_here(make_record) -> None:
+    wanted = {"objective-mlm": 0.8, "objective-causal": 0.6}
+    records = []
+    for method, share in wanted.items():
+        for seed in range(3):
+            model = make_record(
+                method, seed, np.ones(9), task="pretraining-objectives", n_train=None,
+                dataset="openstax/textbooks-en", hyper={"flops": 1e13},
+            )  # fmt: skip
+            right = np.arange(400) < 400 * share + seed
+            tuned = {"learning_rate": 1e-4 * (seed + 1)}
+            records += [
+                model,
+                make_record("full", seed, right, model=f"run/{model.key}", hyper=tuned),
+            ]
+    transfers = Claim(
+        "MLM transfers better.",
+        better={"pretraining": "objective-mlm, equal FLOPs"},
+        worse={"pretraining": "objective-causal, equal FLOPs"},
+        on={"dataset": "stanfordnlp/sst2", "method": "full"},
+    )
+    (verdict,) = evaluate([transfers], records)
+    assert verdict.verdict == "holds"
+    assert verdict.as_dict()["difference"] == pytest.approx(0.2)
+    assert (
+        verdict.model
+        == "those of objective-mlm, equal FLOPs and those of objective-causal, equal FLOPs"
+    )
+    (alone,) = evaluate([transfers], [r for r in records if r.spec.model])
+    assert alone.verdict == "undecided"

@@ -8,7 +8,7 @@ import pytest
 
 from utils.adaptation import METHODS
 from utils.errors import CourseError
-from utils.report import objectives_table
+from utils.report import objectives_table, select
 from utils.report.objectives import belongs
 from utils.report.published import render
 
@@ -69,6 +69,13 @@ def test_trials_and_models_from_elsewhere_do_not_count(records, make_record):
     other = make_record("full", 2000, 3)
     assert objectives_table([*records, trial, other]).rows == objectives_table(records).rows
     assert [belongs(r) for r in (trial, other)] == [True, False]
+
+
+def test_runs_are_selected_by_the_pretraining_of_their_model(records):
+    found = select(records, pretraining="objective-mlm, equal FLOPs")
+    assert [record.metrics["accuracy"] for record in found] == [0.80, 0.84]
+    assert len(select(records, pretraining="objective-mlm, equal tokens", seed=0)) == 1
+    assert not select(records[:5], pretraining="objective-mlm, equal FLOPs")
 
 
 def test_pretraining_alone_shows_nothing(trained):
