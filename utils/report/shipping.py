@@ -1,6 +1,7 @@
 """Put a model that was trained here among the checkpoints that the course ships."""
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -72,7 +73,9 @@ def model_card(record: Record, name: str) -> str:
     """The model card of a checkpoint, in Markdown with the Hub's header."""
     source, hyper, cost = record.provenance["source"], record.spec.hyper, record.cost
     ids = record.spec.dataset.split(language_modelling.JOIN)
-    licences = [f"- {part.strip()}" for part in source["licence"].split("; ")]
+    # One line a data set; licences have semicolons of their own.
+    starts = "|".join(re.escape(part) for part in ids)
+    licences = [f"- {part}" for part in re.split(rf"; (?=(?:{starts}): )", source["licence"])]
     return "\n".join(
         [
             "---",
@@ -139,9 +142,9 @@ def model_card(record: Record, name: str) -> str:
             "",
             "## Limits",
             "",
-            "Made for teaching. It has read textbooks and novels of 1840–1920 only, with their "
-            "views of people and the world, and little text even of these. It knows nothing of "
-            "later events, and is not for use in decisions about people.",
+            "Made for teaching. All that it has read are school books of today and novels of "
+            "1840–1920, with their views of people and the world, and few of either. It is not for "
+            "use in decisions about people.",
             "",
         ]
     )
