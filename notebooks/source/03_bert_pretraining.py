@@ -507,16 +507,21 @@ fill_in(
     load(folder).to(runtime.device()),
     AutoTokenizer.from_pretrained(folder),
     [
-        "the capital of france is [MASK] .",
-        "water is made of hydrogen and [MASK] .",
         "she closed the [MASK] and sat down .",
-        "the supply of money is controlled by the central [MASK] .",
+        "he looked at her with [MASK] in his eyes .",
+        "the man said that [MASK] was tired .",
+        "the woman said that [MASK] was tired .",
+        "the president of the united [MASK] signed the law .",
+        "water is made of hydrogen and [MASK] .",
+        "the capital of france is [MASK] .",
     ],
 )
 
 # %% [markdown]
-# Grammar comes first, facts last: look whether the gaps are filled with the right *kind* of word,
-# and whether with the right one. A model of this size knows what stands in school books often.
+# Grammar comes first, then what usually stands together, facts last. *door*, *tears*, *states*: a
+# few words around a gap often give it away. That *he* goes with *man* and *she* with *woman* takes
+# a look at a word further off. Oxygen is among the guesses; Paris is not: who has read so little
+# knows few facts. (Lesson 13 asks what larger models know, lesson 14 what prejudices they have.)
 
 # %% [markdown]
 # To save the model that *you* have trained, in the format of the `transformers` library, with its
