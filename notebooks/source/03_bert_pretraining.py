@@ -494,6 +494,13 @@ else:
     skipped("the longer training: no published records yet")
 
 # %% [markdown]
+# Compare the two panels. Hidden tokens are learned from the first update on; the question of the
+# next sentence stays at the level of a coin for hundreds of updates, and only then moves: to answer
+# it, a model needs a notion of what each half is about. Whoever stops earlier finds that it can't be
+# learned. A loss of 0.69 may only mean *not yet*. In the table, the row of token counts is the mark
+# for both kinds of pairs.
+
+# %% [markdown]
 # Its weights come with the course, in half precision. So you can ask it now, without a network:
 
 # %%
