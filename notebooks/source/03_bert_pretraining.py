@@ -510,9 +510,11 @@ from utils.pretraining.model import load
 from utils.sources import COURSE_BERT, model_path
 
 folder, _ = model_path(COURSE_BERT)
+shipped = load(folder).to(runtime.device())
+shipped_tokenizer = AutoTokenizer.from_pretrained(folder)
 fill_in(
-    load(folder).to(runtime.device()),
-    AutoTokenizer.from_pretrained(folder),
+    shipped,
+    shipped_tokenizer,
     [
         "she closed the [MASK] and sat down .",
         "he looked at her with [MASK] in his eyes .",
@@ -568,6 +570,29 @@ for dataset in ("stanfordnlp/sst2", "fancyzhx/ag_news"):
         show_table(learning_curve_table(found))
     else:
         skipped(f"transfer to {dataset}: no published records yet")
+
+# %% [markdown]
+# Is the checkpoint ahead of random weights, and of TF-IDF? We had expected a clear lead: so say three
+# claims at the end of the lesson, written before the runs, and their verdicts say what came of it.
+# Before you read on: what could a model have learned from school books and novels that helps with
+# *film reviews* or *news*? The vectors of its tokens, and those nearest to them:
+
+# %%
+from torch.nn.functional import normalize
+
+vectors = normalize(shipped.encoder.embeddings.tokens.weight.detach(), dim=-1)
+for word in ("king", "market", "cell", "good", "happy", "team"):
+    number = shipped_tokenizer.convert_tokens_to_ids(word)
+    nearest = (vectors @ vectors[number]).topk(7).indices.tolist()[1:]
+    print(f"{word:8} {' · '.join(shipped_tokenizer.convert_ids_to_tokens(nearest))}")
+
+# %% [markdown]
+# Words are near each other that can stand in each other's place. So *king* is near *queen*, and what
+# a *cell* is made of is near it. But *good* is nearest to *bad*: for filling gaps they are the same
+# kind of word, and for sentiment they are opposites. And words of the sports page, such as *team*, are
+# rare in school books: their neighbours are a muddle. Filling gaps well, 3 nats better than counting,
+# is one thing; being of use for a task is another, and has to be measured. BERT had 180 times as much
+# text (3.3 billion words), and 20 times the weights.
 
 # %% [markdown]
 # For comparison, as published elsewhere with *all* of SST-2 and after pre-training on 3.3 billion

@@ -242,7 +242,9 @@ def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]
         return pretraining_sentence(records), shown, {"pretraining": pretraining_plot(records)}
     shown = [tables.learning_curve_table(records), tables.cost_table(records)]
     plots = {}
-    if origin(records[0]) != "generated":  # of which there is one size: nothing to draw or to reach
+    # With one number of labels there is nothing to draw or to reach. Baselines may have more.
+    adapted = [record for record in records if record.spec.model] or records
+    if len({record.spec.n_train for record in adapted}) > 1:
         shown.insert(1, tables.cost_to_reach_table(records))
         plots = {
             "learning-curves": figures.learning_curve_plot(records),
