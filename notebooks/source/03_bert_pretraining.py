@@ -361,8 +361,8 @@ from utils.pretraining.objectives import MaskedLanguageModelling
 objective = MaskedLanguageModelling(text, vocabulary, LENGTH, rate=0.3)
 questions = [held_out(held_out_text, vocabulary, LENGTH, n_sequences=256)]
 settings = Settings(
-    n_steps=pick(PROFILE, smoke=60, quick=900, full=4000),
-    n_evaluations=pick(PROFILE, smoke=3, quick=9, full=20),
+    n_steps=pick(PROFILE, smoke=60, quick=750, full=4000),
+    n_evaluations=pick(PROFILE, smoke=3, quick=10, full=20),
     seed=SEED,
 )
 
@@ -591,8 +591,8 @@ for word in ("king", "market", "cell", "good", "happy", "team"):
 # a *cell* is made of is near it. But *good* is nearest to *bad*: for filling gaps they are the same
 # kind of word, and for sentiment they are opposites. And words of the sports page, such as *team*, are
 # rare in school books: their neighbours are a muddle. Filling gaps well, 3 nats better than counting,
-# is one thing; being of use for a task is another, and has to be measured. BERT had 180 times as much
-# text (3.3 billion words), and 20 times the weights.
+# is one thing; being of use for a task is another, and has to be measured. BERT had more than a
+# hundred times as much text (3.3 billion words), and 20 times the weights.
 
 # %% [markdown]
 # For comparison, as published elsewhere with *all* of SST-2 and after pre-training on 3.3 billion

@@ -407,7 +407,7 @@ show_figure(
 
 # %%
 BATCH_SIZE = pick(PROFILE, smoke=8, quick=16, full=32)
-BUDGET = pick(PROFILE, smoke=1.226e11, quick=2.4e12, full=3e13)
+BUDGET = pick(PROFILE, smoke=1.226e11, quick=2.0e12, full=3e13)
 chosen = ("MLM, 30 %", "causal LM", "infilling")
 update = {name: training_flops(objectives[name], config, BATCH_SIZE) for name in chosen}
 n_updates = {name: round(BUDGET / flops) for name, flops in update.items()}
