@@ -339,7 +339,7 @@ start_looking_at_neighbours(model.encoder)
 show_first_layer("First layer as ours starts")
 
 # %% [markdown]
-# Above, every token looks everywhere; below, one head looks back and one ahead. Nothing is frozen:
+# Above, every token looks everywhere; below, one head leans back and one ahead. Nothing is frozen:
 # training may undo it. Section 9 measures what it is worth.
 
 # %% [markdown]
