@@ -24,7 +24,7 @@ from utils import runtime
 from utils.errors import CourseError
 from utils.pretraining import PackedText, Vocabulary
 from utils.pretraining.loop import Progress, Settings, learning_rate_factor, pretrain
-from utils.pretraining.model import BertForPretraining
+from utils.pretraining.model import BertForPretraining, start_looking_at_neighbours
 from utils.pretraining.objectives import MaskedLanguageModelling, MaskedSequences
 from utils.transformer import TransformerConfig
 
@@ -61,7 +61,9 @@ def objective() -> Slow:
 
 def model(**changes: Any) -> BertForPretraining:
     torch.manual_seed(0)
-    return BertForPretraining(replace(CONFIG, **changes)).to(runtime.device())
+    made = BertForPretraining(replace(CONFIG, **changes))
+    start_looking_at_neighbours(made.encoder)
+    return made.to(runtime.device())
 
 
 def losses(progress: Progress) -> list[tuple[float, float]]:
