@@ -71,10 +71,11 @@ def masked_language_model(problem: Problem) -> Outcome:
     )
     model.start_from_frequencies(corpus.log_probabilities)
     pairs = KINDS_OF_PAIRS if hyper["negatives"] else ()
+    sizes = _CURVE_SEQUENCES, _FINAL_SEQUENCES
+    asked = {n: corpus.questions(length, n, pairs) for n in sizes}
 
     def judged(n: int) -> NDArray[np.float32]:
-        questions = corpus.questions(length, n, pairs)
-        return judge(model, questions, corpus.log_probabilities)
+        return judge(model, asked[n], corpus.log_probabilities)
 
     def keep(folder: Path) -> None:
         save(model, corpus.tokenizer, folder, dtype=torch.float16)

@@ -10,7 +10,7 @@ from utils.errors import CourseError
 from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
-from utils.sources import COURSE_BERT, MINILM, RUN_NAMESPACE
+from utils.sources import COURSE_BERT, MINILM, run_model
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.pretraining_objectives import NAME as OBJECTIVES
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
@@ -37,10 +37,7 @@ class Grid:
 
     def bind(self, records: list[Record]) -> "Grid":
         """The grid with the models that the `records` of its `pretraining` have left."""
-        names = {
-            pretrained(number): f"{RUN_NAMESPACE}/{record.key}"
-            for number, record in enumerate(records)
-        }
+        names = {pretrained(number): run_model(record.key) for number, record in enumerate(records)}
         cells = [
             cell.model_copy(update={"model": names.get(cell.model or "", cell.model)})
             for cell in self.cells
@@ -105,7 +102,7 @@ class Grid:
 
 def pretrained(number: int) -> str:
     """Stands for the model of `Grid.pretraining[number]`."""
-    return f"{RUN_NAMESPACE}/{number}"
+    return run_model(str(number))
 
 
 def _with(cell: Spec, candidate: Hyper) -> Spec:

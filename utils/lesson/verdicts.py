@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from utils.errors import CourseError
 from utils.lesson.claims import GAIN, SHARES, Claim
-from utils.sources import RUN_NAMESPACE
+from utils.sources import is_run_model
 
 if TYPE_CHECKING:
     from utils.experiments import Record
@@ -337,7 +337,7 @@ def _ambiguity(records: "list[Record]") -> str | None:
     """Fields, other than seeds, in which records of one side differ: they must not be mixed."""
     first = records[0].spec
     fields = set(type(first).model_fields) - {"seed", "data_seed"}
-    if (first.model or "").startswith(f"{RUN_NAMESPACE}/"):
+    if is_run_model(first.model):
         fields -= {"model", "hyper"}  # each seed has a model of its own, tuned by itself
     differing = sorted(
         name

@@ -12,7 +12,7 @@ from utils.report import formatting, statistics
 from utils.report.formatting import MISSING
 from utils.report.selection import budget, machine, title
 from utils.report.tables import Table
-from utils.sources import RUN_NAMESPACE
+from utils.sources import is_run_model, run_model
 from utils.tasks.pretraining_objectives import NAME
 
 _COSTS = {"optimiser_steps": "Updates", "tokens_seen": "Tokens", "flops": "FLOPs"}
@@ -29,8 +29,7 @@ _NOTE = (
 
 def belongs(record: Record) -> bool:
     """Whether a record is a pre-training of lesson 04, or was made with the model of one."""
-    model = record.spec.model or ""
-    return record.spec.task == NAME or model.startswith(f"{RUN_NAMESPACE}/")
+    return record.spec.task == NAME or is_run_model(record.spec.model)
 
 
 def objectives_table(records: Iterable[Record]) -> Table:
@@ -111,18 +110,18 @@ class _Row:
 def _rows(records: Sequence[Record]) -> list[_Row]:
     """In the order of budgets, then of `METHODS`."""
     rows: dict[tuple[str, str], _Row] = {}
-    by_key: dict[str, _Row] = {}
+    by_model: dict[str, _Row] = {}
     pretrainings = [record for record in records if record.spec.task == NAME]
     for record in sorted(pretrainings, key=statistics.seeds_of):
         name = budget(record), record.spec.method
         row = rows.setdefault(name, _Row(record.spec.method, budget(record)))
         row.trained.append(record)
-        by_key[record.key] = row
+        by_model[run_model(record.key)] = row
     for record in sorted(records, key=statistics.seeds_of):
-        key = (record.spec.model or "").removeprefix(f"{RUN_NAMESPACE}/")
-        if key in by_key:
+        model = record.spec.model
+        if model in by_model:
             column = record.spec.dataset, record.spec.method, record.spec.n_train
-            by_key[key].accuracies[column].append(record)
+            by_model[model].accuracies[column].append(record)
     order = list(METHODS)
     return sorted(rows.values(), key=lambda row: (row.budget, order.index(row.method)))
 

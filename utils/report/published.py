@@ -220,8 +220,8 @@ def _objectives(records: list[Record]) -> list[_Group]:
     """The section of lesson 04, a page for each profile and source of text."""
     found: dict[str, list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.key):
-        suffix = f"_{record.spec.profile}" * (record.spec.profile != "full")
-        found[f"pretraining{suffix}" + "_embedded" * is_embedded(record)].append(record)
+        suffix = _suffix(record.spec.profile, is_embedded(record))
+        found[f"pretraining{suffix}"].append(record)
     groups = []
     for name, group in sorted(found.items()):
         try:
@@ -277,8 +277,7 @@ def _grouped(records: Iterable[Record]) -> dict[str, tuple[str | None, list[Reco
             by_data[key].append(record)
     groups: dict[str, tuple[str | None, list[Record]]] = {}
     for (dataset, profile, embedded), group in sorted(by_data.items()):
-        # The published case, real data in full, needs no word in the name.
-        suffix = f"_{profile}" * (profile != "full") + "_embedded" * embedded
+        suffix = _suffix(profile, embedded)
         models = sorted({r.spec.model for r in group if r.spec.model is not None})
         choices: list[str | None] = [*models] or [None]
         for model in choices:
@@ -286,6 +285,11 @@ def _grouped(records: Iterable[Record]) -> dict[str, tuple[str | None, list[Reco
             name = _slug(dataset) + (f"_{_slug(named)}" if named else "")
             groups[name + suffix] = (named, [r for r in group if r.spec.model in (None, model)])
     return groups
+
+
+def _suffix(profile: str, embedded: bool) -> str:
+    """Of a file's name; the published case, real data in full, needs no word in it."""
+    return f"_{profile}" * (profile != "full") + "_embedded" * embedded
 
 
 def _figures(plots: dict[str, Plot], directory: Path) -> dict[Path, bytes]:

@@ -11,7 +11,7 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
 from utils.report import statistics
-from utils.sources import RUN_NAMESPACE
+from utils.sources import run_model
 from utils.tasks import language_modelling, pretraining_objectives
 
 
@@ -34,7 +34,7 @@ def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
         )
 
     behind = {
-        f"{RUN_NAMESPACE}/{record.key}": f"{record.spec.method}, {budget(record)}"
+        run_model(record.key): f"{record.spec.method}, {budget(record)}"
         for record in records
         if record.spec.task == pretraining_objectives.NAME
     }

@@ -9,7 +9,14 @@ import os
 from utils.sources.data import load_dataset
 from utils.sources.doctor import Availability, available
 from utils.sources.hub import hub_reachable
-from utils.sources.models import COURSE_BERT, MINILM, RUN_NAMESPACE, model_path, trained_here
+from utils.sources.models import (
+    COURSE_BERT,
+    MINILM,
+    is_run_model,
+    model_path,
+    run_model,
+    trained_here,
+)
 from utils.sources.pinning import pin
 from utils.sources.revisions import pinned_revision
 from utils.sources.source import Source
@@ -26,14 +33,15 @@ for _variable, _value in {
 __all__ = [
     "COURSE_BERT",
     "MINILM",
-    "RUN_NAMESPACE",
     "Availability",
     "Source",
     "available",
     "hub_reachable",
+    "is_run_model",
     "load_dataset",
     "model_path",
     "pin",
     "pinned_revision",
+    "run_model",
     "trained_here",
 ]

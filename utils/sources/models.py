@@ -76,6 +76,16 @@ def trained_here(key: str) -> Path:
     return runtime.runs_dir() / "models" / key
 
 
+def run_model(key: str) -> str:
+    """The id of the model that a pre-training on this machine has left; `key` is its record's."""
+    return f"{RUN_NAMESPACE}/{key}"
+
+
+def is_run_model(model_id: str | None) -> bool:
+    """Whether the id is one of `run_model`."""
+    return (model_id or "").startswith(run_model(""))
+
+
 def _from_mirror(model_id: str) -> tuple[Path, Source]:
     folder = mirror.find("models", model_id)
     # Only weights whose hash was checked are known to be those of the pinned revision.
