@@ -345,8 +345,9 @@ show_first_layer("First layer as ours starts")
 # %% [markdown]
 # ## 7 · Training, live
 #
-# The learning rate climbs over the first 5 % of the updates and then falls in a straight line to
-# zero. The matrices of the layers are trained by Muon (Jordan et al., 2024), everything else by
+# The learning rate climbs over the first fifth of the updates and then falls in a straight line to
+# zero. BERT's climbs over the first hundredth only (10,000 of a million updates); with so short a
+# climb, the heads of our short trainings lose their first directions before they are of use. The matrices of the layers are trained by Muon (Jordan et al., 2024), everything else by
 # AdamW. The curve below grows as the model learns; it is measured on the held-out documents.
 #
 # In training we hide 30 % and not 15 %: a short training lacks answers to learn from, and twice as

@@ -172,6 +172,7 @@ def _pretrain(
             optimizer=hyper["optimizer"],
             learning_rate=hyper["learning_rate"],
             muon_learning_rate=hyper["muon_learning_rate"],
+            warmup=hyper["warmup"],
             n_evaluations=hyper["n_evaluations"],
             seed=problem.seed,
         ),

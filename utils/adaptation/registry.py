@@ -15,6 +15,7 @@ _PRETRAINING: Hyper = {
     "optimizer": "muon",
     "learning_rate": 3e-3,
     "muon_learning_rate": 3e-3,
+    "warmup": 0.2,
     "n_evaluations": 10,
     "start": "neighbours",
 }

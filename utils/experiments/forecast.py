@@ -41,7 +41,7 @@ def _first_guess(spec: Spec) -> float:
 
 
 def _is_pretraining(spec: Spec) -> bool:
-    return "n_steps" in spec.hyper
+    return not spec.hyper.keys().isdisjoint({"n_steps", "flops"})
 
 
 _ALL = 50_000

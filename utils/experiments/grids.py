@@ -331,10 +331,13 @@ def objectives(
     n_seeds, flops, n_steps, hyper = _OBJECTIVES[check(profile)]
     size = _LEARNING_CURVES[check(profile)]
     budgets: list[Hyper] = [{"flops": flops}, {"n_steps": n_steps}]
+
+    def settings(method: str, budget: Hyper) -> Hyper:
+        defaults = METHODS[method].defaults
+        return {**{k: v for k, v in defaults.items() if k != "n_steps"}, **hyper, **budget}
+
     models = [
-        _on_text(
-            TEXTBOOKS, method, seed, check(profile), {**METHODS[method].defaults, **hyper, **budget}
-        )
+        _on_text(TEXTBOOKS, method, seed, check(profile), settings(method, budget))
         for budget in budgets
         for method in methods or methods_for(OBJECTIVES)
         for seed in range(first_seed, first_seed + (seeds or n_seeds))

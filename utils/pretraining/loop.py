@@ -55,7 +55,7 @@ class Settings:
     learning_rate: float = 3e-3
     muon_learning_rate: float = 3e-3
     weight_decay: float = 0.01
-    warmup: float = 0.05
+    warmup: float = 0.2
     max_grad_norm: float = 1.0
     n_evaluations: int = 10
     seed: int = 0

@@ -107,7 +107,7 @@ def objectives() -> Grid:
 def test_each_objective_is_trained_at_equal_flops_and_at_equal_updates(objectives):
     budgets: dict[str, list[tuple]] = {}
     for spec in objectives.pretraining:
-        budget = spec.hyper.get("flops"), spec.hyper["n_steps"] if "flops" not in spec.hyper else 0
+        budget = spec.hyper.get("flops"), spec.hyper.get("n_steps", 0)
         budgets.setdefault(spec.method, []).append((*budget, spec.seed))
     assert set(budgets) == {
         "objective-mlm",
