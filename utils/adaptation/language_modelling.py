@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from utils import runtime, sources
 from utils.adaptation.method import Hyper, Outcome, Problem
 from utils.errors import CourseError
-from utils.pretraining import PackedText, count_tokens, pack, unigram_log_probabilities
+from utils.pretraining import (
+    PackedText,
+    count_tokens,
+    pack,
+    token_vectors,
+    unigram_log_probabilities,
+)
 from utils.pretraining.autoencoder import Denoising, DenoisingAutoencoder, sentence_end_ids
 from utils.pretraining.causal import CausalLanguageModel, CausalLanguageModelling
 from utils.pretraining.evaluation import HeldOut, held_out, judge, judge_sequences
@@ -23,6 +29,7 @@ from utils.pretraining.model import (
     BertForPretraining,
     save,
     save_encoder,
+    start_from_vectors,
     start_looking_at_neighbours,
 )
 from utils.pretraining.objectives import MaskedLanguageModelling, Objective
@@ -80,7 +87,7 @@ def masked_language_model(problem: Problem) -> Outcome:
     def keep(folder: Path) -> None:
         save(model, corpus.tokenizer, folder, dtype=torch.float16)
 
-    return _pretrain(problem, model, [model.encoder], objective, judged, keep)
+    return _pretrain(problem, corpus, model, [model.encoder], objective, judged, keep)
 
 
 def causal_language_model(problem: Problem) -> Outcome:
@@ -102,7 +109,7 @@ def causal_language_model(problem: Problem) -> Outcome:
     def keep(folder: Path) -> None:
         save_encoder(model.encoder, corpus.tokenizer, folder, causal=True)
 
-    return _pretrain(problem, model, [model.encoder], objective, judged, keep)
+    return _pretrain(problem, corpus, model, [model.encoder], objective, judged, keep)
 
 
 def denoising_autoencoder(problem: Problem) -> Outcome:
@@ -131,7 +138,7 @@ def denoising_autoencoder(problem: Problem) -> Outcome:
         save_encoder(model.model.encoder, corpus.tokenizer, folder)
 
     stacks: list[Encoder | Decoder] = [model.model.encoder, model.model.decoder]
-    return _pretrain(problem, model, stacks, objective, judged, keep)
+    return _pretrain(problem, corpus, model, stacks, objective, judged, keep)
 
 
 def _config(problem: Problem, vocab_size: int) -> TransformerConfig:
@@ -151,6 +158,7 @@ def _config(problem: Problem, vocab_size: int) -> TransformerConfig:
 
 def _pretrain(
     problem: Problem,
+    corpus: "_Corpus",
     model: LanguageModel,
     stacks: list[Encoder | Decoder],
     objective: Objective,
@@ -159,9 +167,12 @@ def _pretrain(
 ) -> Outcome:
     """Train, judge, and `keep` the weights in a folder; `stacks` are the parts of the model."""
     hyper = problem.hyper
-    if hyper["start"] == "neighbours":
+    if hyper["start"] != "bert":
         for stack in stacks:
             start_looking_at_neighbours(stack)
+    if hyper["start"] == "counts":
+        vectors = token_vectors(corpus.train, corpus.vocabulary, hyper["d_model"])
+        start_from_vectors(stacks[0], vectors)  # all stacks share one table
     model.to(runtime.device())
     progress = pretrain(
         model,

@@ -17,7 +17,7 @@ _PRETRAINING: Hyper = {
     "muon_learning_rate": 3e-3,
     "warmup": 0.2,
     "n_evaluations": 10,
-    "start": "neighbours",
+    "start": "counts",
 }
 
 
@@ -143,6 +143,7 @@ METHODS: dict[str, Method] = {
         ),
         _pretraining("mlm", "MLM, 15 % hidden"),
         _pretraining("mlm-bert-start", "MLM, weights drawn as in BERT", start="bert"),
+        _pretraining("mlm-drawn-vectors", "MLM, token vectors drawn at random", start="neighbours"),
         _pretraining("mlm-5", "MLM, 5 % hidden", rate=0.05),
         _pretraining("mlm-40", "MLM, 40 % hidden", rate=0.4),
         _pretraining("mlm-mask-only", "MLM, always [MASK]", mask_share=1.0, random_share=0.0),

@@ -1,5 +1,10 @@
 """Pre-training: what a model is asked to repair or to foretell in unlabelled text."""
 
+from utils.pretraining.counting import (
+    count_tokens,
+    token_vectors,
+    unigram_log_probabilities,
+)
 from utils.pretraining.denoising import (
     delete_tokens,
     infill_text,
@@ -11,9 +16,7 @@ from utils.pretraining.masking import MaskedBatch, mask_tokens
 from utils.pretraining.packing import (
     PackedText,
     Vocabulary,
-    count_tokens,
     pack,
-    unigram_log_probabilities,
     vocabulary_of,
 )
 from utils.pretraining.sentence_pairs import PairSource, SentencePairs
@@ -32,6 +35,7 @@ __all__ = [
     "pack",
     "permute_sentences",
     "span_corruption",
+    "token_vectors",
     "unigram_log_probabilities",
     "vocabulary_of",
 ]

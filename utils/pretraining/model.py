@@ -91,6 +91,17 @@ class BertForPretraining(nn.Module):
             self.head.bias.copy_(log_probabilities)
 
 
+@torch.no_grad()
+def start_from_vectors(stack: Encoder | Decoder, vectors: Tensor) -> None:
+    """Let the tokens begin with `vectors` (V, d_model), see `counting.token_vectors`.
+
+    Tokens whose vector is 0, or that have none, keep what was drawn for them.
+    """
+    rows = stack.embeddings.tokens.weight[: len(vectors)]
+    vectors = vectors.to(rows)
+    rows.copy_(torch.where(vectors.any(dim=1, keepdim=True), vectors, rows))
+
+
 FIRST_OFFSETS = (-1, 1, -2, 2)
 """Where the heads look at first, in tokens from their own position."""
 

@@ -139,21 +139,6 @@ def pack(documents: Documents, tokenizer: "BertTokenizer", cache: Path) -> Packe
     )
 
 
-def count_tokens(text: PackedText, vocabulary: Vocabulary) -> Tensor:
-    """How often each token occurs, (size,), on the CPU; 0 for those that are never masked."""
-    counts = torch.bincount(text.tokens, minlength=vocabulary.size)
-    return (counts * vocabulary.maskable).cpu()
-
-
-def unigram_log_probabilities(counts: Tensor) -> Tensor:
-    """Log-probability of each token whatever its context, (size,); every count is raised by one.
-
-    The entropy of this distribution is what a model reaches that looks at nothing.
-    """
-    smoothed = counts.double() + 1
-    return (smoothed / smoothed.sum()).log().float()
-
-
 def _tokenise(
     documents: list[str], tokenizer: "BertTokenizer"
 ) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
