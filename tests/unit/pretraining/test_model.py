@@ -18,6 +18,7 @@ from utils.pretraining.model import (
     load,
     save,
     save_encoder,
+    start_from_vectors,
     start_looking_at_neighbours,
 )
 from utils.pretraining.wordpiece import train_tokenizer
@@ -137,6 +138,20 @@ def test_the_first_heads_look_at_their_neighbours() -> None:
     free = layers[2].weights
     assert free is not None
     assert free.max(dim=-1).values.mean() < 0.2
+
+
+def test_starting_from_vectors() -> None:
+    encoder = BertForPretraining(CONFIG).encoder
+    drawn = encoder.embeddings.tokens.weight.detach().clone()
+    vectors = torch.randn(2000, CONFIG.d_model)
+    vectors[7] = 0
+    start_from_vectors(encoder, vectors)
+    now = encoder.embeddings.tokens.weight
+    assert now.requires_grad
+    assert now[:7].equal(vectors[:7])
+    assert now[8:2000].equal(vectors[8:])
+    assert now[7].equal(drawn[7])  # nothing is known of it
+    assert now[2000:].equal(drawn[2000:])
 
 
 def test_two_heads_a_layer_share_the_offsets() -> None:

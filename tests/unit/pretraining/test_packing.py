@@ -12,9 +12,7 @@ from utils.errors import CourseError
 from utils.pretraining import (
     PackedText,
     Vocabulary,
-    count_tokens,
     pack,
-    unigram_log_probabilities,
     vocabulary_of,
 )
 from utils.pretraining.corpora import Corpus
@@ -83,19 +81,6 @@ def test_what_may_be_masked_and_what_a_word_is(tokenizer) -> None:
     ids = torch.tensor([tokenizer.convert_tokens_to_ids(pieces)])
     starts = [not piece.startswith("##") for piece in pieces]
     assert facts.words(ids)[0].tolist() == [sum(starts[: i + 1]) - 1 for i in range(len(pieces))]
-
-
-def test_unigram_probabilities_by_hand() -> None:
-    vocabulary = Vocabulary(
-        4, 0, 1, 1, 2, torch.tensor([False, False, True, True]), torch.zeros(4).bool()
-    )
-    text = PackedText(
-        torch.tensor([2, 2, 3, 0, 1], dtype=torch.int32), torch.tensor([0, 5]), torch.tensor([0])
-    )
-    counts = count_tokens(text, vocabulary)
-    assert counts.tolist() == [0, 0, 2, 1]
-    expected = torch.tensor([1 / 7, 1 / 7, 3 / 7, 2 / 7]).log()
-    torch.testing.assert_close(unigram_log_probabilities(counts), expected)
 
 
 def test_nothing_to_pack_is_refused(tokenizer, tmp_path: Path) -> None:
