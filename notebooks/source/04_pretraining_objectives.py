@@ -110,7 +110,13 @@ print(f"source: {corpus.source.location}")
 print(f"{len(corpus.train):,} documents to learn from, {len(corpus.held_out):,} held out")
 
 # %%
-from utils.pretraining import count_tokens, pack, unigram_log_probabilities, vocabulary_of
+from utils.pretraining import (
+    count_tokens,
+    pack,
+    token_vectors,
+    unigram_log_probabilities,
+    vocabulary_of,
+)
 
 LENGTH = 64
 folder = runtime.runs_dir() / "cache" / "pretraining"
@@ -430,15 +436,21 @@ assert max(spent.values()) / min(spent.values()) < 1.02
 # %% [markdown]
 # ## 6 · Three trainings, live
 #
-# Each starts with heads that look at neighbouring tokens (lesson 03, section 6) and from the
-# frequencies of the tokens that it is asked for. Where attention is causal, no head can look ahead,
+# Each starts with heads that look at neighbouring tokens, with token vectors that counting gives
+# (both lesson 03, section 6), and from the frequencies of the tokens that it is asked for. Where attention is causal, no head can look ahead,
 # and those that would begin with their own position. The curves show each model beside *its own*
 # unigram loss, on held-out documents.
 
 # %%
 from utils.pretraining.evaluation import held_out
 from utils.pretraining.loop import Settings
-from utils.pretraining.model import BertForPretraining, start_looking_at_neighbours
+from utils.pretraining.model import (
+    BertForPretraining,
+    start_from_vectors,
+    start_looking_at_neighbours,
+)
+
+vectors = token_vectors(text, vocabulary, config.d_model)
 
 
 def settings(name):
@@ -451,6 +463,7 @@ def settings(name):
 def prepare(model, frequencies, *stacks):
     for stack in stacks:
         start_looking_at_neighbours(stack)
+    start_from_vectors(stacks[0], vectors)  # an encoder and a decoder share one table
     model.start_from_frequencies(frequencies)
     return model.to(runtime.device())
 

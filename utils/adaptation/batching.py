@@ -10,37 +10,73 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Texts = Sequence[str] | Sequence[Sequence[str]]
+"""Running text, or sentences that are cut into words already."""
+
 
 @dataclass(frozen=True)
 class Tokenised:
-    """Word-piece numbers of each text (ragged), with the number that pads."""
+    """Word-piece numbers of each text (ragged), with the number that pads.
+
+    Of sentences that came as words, `words` has for each text the position of each word's first
+    piece, and -1 for words beyond the longest length.
+    """
 
     input_ids: list[list[int]]
     pad_token_id: int
+    words: list[list[int]] | None = None
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens per text, shape (n_texts,)."""
         return np.array([len(ids) for ids in self.input_ids], dtype=np.int64)
 
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask`, both (batch, longest text of the batch)."""
+        """`input_ids` and `attention_mask`, both (batch, longest text of the batch).
+
+        Where there are words, also `words`, (batch, most words of a sentence), filled up with -1.
+        """
         rows = [self.input_ids[i] for i in indices]
-        length = max(len(row) for row in rows)
-        input_ids = torch.full((len(rows), length), self.pad_token_id, dtype=torch.long)
-        attention_mask = torch.zeros((len(rows), length), dtype=torch.long)
-        for place, row in enumerate(rows):
-            input_ids[place, : len(row)] = torch.tensor(row)
-            attention_mask[place, : len(row)] = 1
-        return {"input_ids": input_ids, "attention_mask": attention_mask}
+        ones = [[1] * len(row) for row in rows]
+        batch = {"input_ids": fill(rows, self.pad_token_id), "attention_mask": fill(ones, 0)}
+        if self.words is not None:
+            batch["words"] = fill([self.words[i] for i in indices], -1)
+        return batch
 
 
-def tokenise(texts: list[str], model_path: Path, max_length: int) -> Tokenised:
+def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Ragged rows as one tensor (n_rows, longest row), filled up with `value`."""
+    table = torch.full((len(rows), max(map(len, rows))), value, dtype=torch.long)
+    for place, row in enumerate(rows):
+        table[place, : len(row)] = torch.as_tensor(row)
+    return table
+
+
+def tokenise(texts: Texts, model_path: Path, max_length: int) -> Tokenised:
     """Tokenise with the tokenizer at `model_path`, cut to `max_length` tokens."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model_path)
-    encoded = tokenizer(texts, truncation=True, max_length=max_length, add_special_tokens=True)
-    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id)
+    in_words = bool(texts) and not isinstance(texts[0], str)
+    encoded = tokenizer(
+        texts,
+        truncation=True,
+        max_length=max_length,
+        add_special_tokens=True,
+        is_split_into_words=in_words,
+    )
+    words = None
+    if in_words:
+        words = [_first_pieces(encoded.word_ids(i), len(text)) for i, text in enumerate(texts)]
+    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words)
+
+
+def _first_pieces(word_of_piece: list[int | None], n_words: int) -> list[int]:
+    """Position of the first piece of each word; -1 for a word without any."""
+    first = [-1] * n_words
+    for position, word in reversed(list(enumerate(word_of_piece))):
+        if word is not None:
+            first[word] = position
+    return first
 
 
 def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:

@@ -54,6 +54,15 @@ def mean_pool(hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
     return (hidden_states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
+def at_words(hidden_states: Tensor, words: Tensor) -> Tensor:
+    """Vectors of first pieces: (batch, length, d), (batch, n_words) → (batch, n_words, d).
+
+    So BERT is used for entities (Devlin et al., 2019, section 5.3). Words at -1 get the vector 0.
+    """
+    index = words.clamp(min=0).unsqueeze(-1).expand(-1, -1, hidden_states.shape[-1])
+    return hidden_states.gather(1, index) * (words >= 0).unsqueeze(-1)
+
+
 class TextClassifier(nn.Module):
     """Encoder → mean pooling → linear layer."""
 
@@ -68,6 +77,15 @@ class TextClassifier(nn.Module):
         """(batch, length) numbers and mask → logits (batch, n_classes)."""
         output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
         return self.classifier(mean_pool(output.last_hidden_state, attention_mask))
+
+
+class WordClassifier(TextClassifier):
+    """Encoder → first piece of each word → linear layer."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, words: Tensor) -> Tensor:  # type: ignore[override]
+        """(batch, length) numbers and mask, (batch, n_words) places → logits of each word."""
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        return self.classifier(at_words(output.last_hidden_state, words))
 
 
 def forward_flops(config: Any, n_sequences: int, length: int) -> float:

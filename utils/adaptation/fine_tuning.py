@@ -1,20 +1,26 @@
 """Fine-tuning: all weights are trained, from pre-trained or from random ones."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from utils import runtime
-from utils.adaptation.batching import Tokenised, by_length, tokenise, training_batches
-from utils.adaptation.encoder import TextClassifier, forward_flops, load_encoder
+from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
+from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import Batch, Settings, count_updates, train
+from utils.tasks import get_task, tagging
 
 CHECKPOINTED_UPDATES = 1000
 """Trainings of at least so many updates leave a checkpoint after each evaluation."""
 
 _PREDICTION_BATCH = 64
+
+_NOT_COUNTED = -100
+"""Label of words that are not there: cross-entropy leaves it out."""
 
 
 def full(problem: Problem) -> Outcome:
@@ -30,10 +36,12 @@ def random_init(problem: Problem) -> Outcome:
 def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
     if problem.model_path is None:
         raise ValueError("fine-tuning needs a model")
-    hyper = problem.hyper
+    hyper, task = problem.hyper, get_task(problem.task)
     runtime.seed_everything(problem.seed)
     encoder = load_encoder(problem.model_path, pretrained=pretrained, dropout=hyper["dropout"])
-    model = TextClassifier(encoder, problem.n_classes).to(runtime.device())
+    tags_words = problem.task == tagging.NAME
+    classifier = WordClassifier if tags_words else TextClassifier
+    model = classifier(encoder, problem.n_classes).to(runtime.device())
     tokenised = tokenise(problem.train.texts, problem.model_path, problem.max_length)
     n_updates = count_updates(
         len(problem.train), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
@@ -43,12 +51,17 @@ def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
     validation = tokenise(problem.validation.texts, problem.model_path, problem.max_length)
 
     def make_batch(indices: NDArray[np.int64]) -> Batch:
-        labels = torch.from_numpy(problem.train.labels[indices])
-        return _inputs(tokenised, indices), labels.to(runtime.device())
+        inputs = _inputs(tokenised, indices)
+        if tags_words:
+            tags = fill([problem.train.tags[i] for i in indices], _NOT_COUNTED)
+            labels = tags.masked_fill(inputs["words"].cpu() < 0, _NOT_COUNTED)
+        else:
+            labels = torch.from_numpy(problem.train.labels[indices])
+        return inputs, labels.to(runtime.device())
 
     def validate(model: nn.Module) -> float:
-        predictions = predict(model, validation).argmax(axis=1)
-        return float((predictions == problem.validation.labels).mean())
+        metrics, _ = task.score(predict(model, validation), problem.validation)
+        return metrics[task.METRIC]
 
     progress = train(
         model,
@@ -73,18 +86,25 @@ def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
     return Outcome(predict(model, wanted), cost, progress.curve)
 
 
-def predict(model: nn.Module, tokenised: Tokenised) -> NDArray[np.float32]:
-    """Class probabilities of each text, (n_texts, n_classes); leaves the model in `eval` mode."""
+def predict(model: nn.Module, tokenised: Tokenised) -> NDArray[Any]:
+    """Class probabilities of each text, (n_texts, n_classes); of sentences that came as words, the
+    tag of each word, (n_words,), `O` (0) beyond the longest length.
+
+    Leaves the model in `eval` mode.
+    """
     model.eval()
-    found: list[torch.Tensor] = []
     order = list(by_length(tokenised.lengths(), _PREDICTION_BATCH))
+    found: dict[int, NDArray[Any]] = {}
     with torch.inference_mode():
         for indices in order:
-            found.append(model(**_inputs(tokenised, indices)).float().softmax(dim=-1))
-    probabilities = torch.cat(found).cpu().numpy()
-    unsorted = np.empty_like(probabilities)
-    unsorted[np.concatenate(order)] = probabilities
-    return unsorted
+            inputs = _inputs(tokenised, indices)
+            probabilities = model(**inputs).float().softmax(dim=-1)
+            if "words" in inputs:
+                probabilities = probabilities.argmax(dim=-1) * (inputs["words"] >= 0)
+            found.update(zip(indices.tolist(), probabilities.cpu().numpy(), strict=True))
+    if tokenised.words is None:
+        return np.stack([found[i] for i in range(len(found))])
+    return np.concatenate([found[i][: len(row)] for i, row in enumerate(tokenised.words)])
 
 
 def _inputs(tokenised: Tokenised, indices: NDArray[np.int64]) -> dict[str, torch.Tensor]:

@@ -32,6 +32,7 @@ class Problem:
     model_fingerprint: str = ""
     cache: Path | None = None
     checkpoint: Path | None = None
+    task: str = "text-classification"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Outcome:
     """What came out: predictions, costs and the training curve.
 
     `predictions` is what the task's `score` takes: class probabilities (n_evaluation, n_classes) in
-    text classification, tokens (n_evaluation, length) where sequences are written.
+    text classification, tags (n_words,) in tagging, tokens (n_evaluation, length) where sequences
+    are written.
     `cost` has `wall_seconds` (all that adapting takes, tokenising included; predicting excluded),
     `optimiser_steps`, `examples_seen`, `tokens_seen` (padding included), `flops` (of the encoder),
     `parameters` and `trainable_parameters`.
@@ -52,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to solve a `task`, with `defaults` of its hyper-parameters, tuned over `candidates`.
+    """A way to solve `tasks`, with `defaults` of its hyper-parameters, tuned over `candidates`.
 
     All methods that can be tuned have the same number of candidates. `version` is raised by hand
     whenever results change; records of an older version are then stale. `implementation` names the
@@ -66,7 +68,7 @@ class Method:
     defaults: Hyper
     candidates: list[Hyper]
     implementation: str
-    task: str = "text-classification"
+    tasks: tuple[str, ...] = ("text-classification",)
 
     def fit(self, problem: Problem) -> Outcome:
         """Adapt to `problem` and predict its evaluation examples."""

@@ -5,6 +5,9 @@ from utils.errors import CourseError
 
 _GRADIENT = {"batch_size": 32, "min_updates": 150, "weight_decay": 0.01, "dropout": 0.0}
 
+_WITH_ENCODER = ("text-classification", "tagging")
+"""Tasks that are solved by an encoder and a linear layer."""
+
 _PRETRAINING: Hyper = {
     "vocab_size": 8192,
     "d_model": 128,
@@ -51,7 +54,7 @@ def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyp
         defaults=hyper,
         candidates=[],
         implementation=f"utils.adaptation.language_modelling:{function}",
-        task=task,
+        tasks=(task,),
     )
 
 
@@ -77,6 +80,16 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.baselines:tfidf",
         ),
         Method(
+            name="word-lookup",
+            title="Most frequent tag of each word",
+            version=1,
+            needs_model=False,
+            defaults={},
+            candidates=[],
+            implementation="utils.adaptation.baselines:word_lookup",
+            tasks=("tagging",),
+        ),
+        Method(
             name="frozen",
             title="Frozen features + logistic regression",
             version=1,
@@ -84,6 +97,7 @@ METHODS: dict[str, Method] = {
             defaults={"C": 0.01},
             candidates=[{"C": 0.001}, {"C": 0.01}, {"C": 0.1}],
             implementation="utils.adaptation.features:frozen",
+            tasks=_WITH_ENCODER,
         ),
         Method(
             name="frozen-random",
@@ -93,6 +107,7 @@ METHODS: dict[str, Method] = {
             defaults={"C": 0.01},
             candidates=[{"C": 0.001}, {"C": 0.01}, {"C": 0.1}],
             implementation="utils.adaptation.features:frozen_random",
+            tasks=_WITH_ENCODER,
         ),
         Method(
             name="full",
@@ -102,6 +117,7 @@ METHODS: dict[str, Method] = {
             defaults={**_GRADIENT, "learning_rate": 1e-4, "epochs": 3},
             candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 2e-4}],
             implementation="utils.adaptation.fine_tuning:full",
+            tasks=_WITH_ENCODER,
         ),
         Method(
             name="random-init",
@@ -111,6 +127,7 @@ METHODS: dict[str, Method] = {
             defaults={**_GRADIENT, "learning_rate": 1e-4, "epochs": 8},
             candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 3e-4}],
             implementation="utils.adaptation.fine_tuning:random_init",
+            tasks=_WITH_ENCODER,
         ),
         Method(
             name="encoder-decoder",
@@ -129,7 +146,7 @@ METHODS: dict[str, Method] = {
             },
             candidates=[],
             implementation="utils.adaptation.sequence_to_sequence:encoder_decoder",
-            task="sequence-copying",
+            tasks=("sequence-copying",),
         ),
         Method(
             name="token-counts",
@@ -139,7 +156,7 @@ METHODS: dict[str, Method] = {
             defaults={"vocab_size": 8192, "pairs": True},
             candidates=[],
             implementation="utils.adaptation.language_modelling:token_counts",
-            task="language-modelling",
+            tasks=("language-modelling",),
         ),
         _pretraining("mlm", "MLM, 15 % hidden"),
         _pretraining("mlm-bert-start", "MLM, weights drawn as in BERT", start="bert"),
@@ -183,4 +200,4 @@ def get_method(name: str) -> Method:
 
 def methods_for(task: str) -> list[str]:
     """Names of the methods that solve `task`, in the order of tables."""
-    return [method.name for method in METHODS.values() if method.task == task]
+    return [method.name for method in METHODS.values() if task in method.tasks]

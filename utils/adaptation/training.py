@@ -66,9 +66,11 @@ def train(
     """Train `model` in place with cross-entropy; it ends with the weights that validated best.
 
     Args:
-        model: maps the inputs of a batch to logits (batch, n_classes).
+        model: maps the inputs of a batch to logits (batch, n_classes), or (batch, n_words,
+            n_classes).
         batches: the examples of each update.
-        make_batch: examples → (inputs of the model, labels (batch,)).
+        make_batch: examples → (inputs of the model, labels (batch,) or (batch, n_words), where -100
+            is not counted).
         validate: model → score, the higher the better; called `settings.n_evaluations` times.
         settings: learning rate, schedule and the like.
         checkpoint: file for the state after each evaluation; a run that finds it goes on from
@@ -96,7 +98,7 @@ def train(
         inputs, labels = make_batch(batches[update])
         with accelerator.autocast():
             logits = model(**inputs)
-        loss = nn.functional.cross_entropy(logits.float(), labels)
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten())
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
         optimizer.step()

@@ -1,6 +1,7 @@
 """What came out of one experiment, as it is stored and published."""
 
 import base64
+import zlib
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ class Record(BaseModel):
 
     Attributes:
         metrics: name → number; shares in 0..1.
-        statistics: what paired tests need of every example, packed; see `pack_correct`.
+        statistics: what paired tests need of every example, packed; see `pack_answers`.
         cost: wall_seconds, optimiser_steps, examples_seen, tokens_seen, flops, parameters,
             trainable_parameters, peak_memory_bytes (on a CPU of the process, so far) and the like.
         provenance: commit and dirty flag, library versions, hardware, source of data and model,
@@ -55,12 +56,51 @@ class Record(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_its_examples(self) -> "Record":
         for name, value in self.metrics.items():
-            if _names(name)[0] not in self.statistics:
+            if not self.keeps_answers(name):
                 continue
-            share = self.correct(name).mean()
+            share = self.from_answers(name)
             if abs(value - share) > 1e-9:
                 raise ValueError(f"its {name} is {value}, its examples say {share}")
         return self
+
+    @property
+    def score(self) -> float:
+        """The metric that decides in the task: accuracy, or F1 of entities."""
+        return self.metrics[get_task(self.spec.task).METRIC]
+
+    def keeps_answers(self, metric: str) -> bool:
+        """Whether intervals and tests can be computed for `metric`."""
+        if metric in OF_ENTITIES:
+            return _ENTITIES in self.statistics
+        return _names(metric)[0] in self.statistics
+
+    def from_answers(self, metric: str) -> float:
+        """`metric` as the single answers give it; where there is nothing to divide by, 0."""
+        above, below = self.fractions(metric).sum(axis=0, dtype=np.float64)
+        return float(above / max(below, 1))
+
+    def fractions(self, metric: str = "accuracy") -> NDArray[np.float32]:
+        """What each answer adds above and below the line of `metric`, (n_answers, 2).
+
+        The metric is the sum of the first column over the sum of the second. An answer is a test
+        example, a sentence, or a hidden token.
+
+        Raises:
+            CourseError: if the record keeps no single answers for this metric.
+        """
+        if metric in OF_ENTITIES:
+            return self._entities() @ np.array(OF_ENTITIES[metric], dtype=np.float32).T
+        right = self.correct(metric)
+        return np.stack([right, np.ones(len(right))], axis=1).astype(np.float32)
+
+    def _entities(self) -> NDArray[np.float32]:
+        if _ENTITIES not in self.statistics:
+            raise CourseError(
+                f"The record {self.key} ({self.spec.label()}) keeps no entities: no interval or "
+                "test can be computed from it."
+            )
+        packed = zlib.decompress(base64.b64decode(self.statistics[_ENTITIES]))
+        return np.frombuffer(packed, dtype="<u2").reshape(-1, 3).astype(np.float32)
 
     def correct(self, metric: str = "accuracy") -> NDArray[np.bool_]:
         """Whether each answer that `metric` counts was right, (n_answers,).
@@ -78,13 +118,29 @@ class Record(BaseModel):
         return np.unpackbits(packed, count=int(self.statistics[number])).astype(bool)
 
 
-def pack_correct(correct: dict[str, NDArray[np.bool_]]) -> dict[str, str]:
-    """The `statistics` of a record: for each metric (n_answers,) booleans, a bit each, as base64.
+_ENTITIES = "entities"
 
-    Those of "accuracy" are called `correct` and `n`, those of others `correct:METRIC`, `n:METRIC`.
+OF_ENTITIES = {
+    "f1": ((2, 0, 0), (0, 1, 1)),
+    "precision": ((1, 0, 0), (0, 1, 0)),
+    "recall": ((1, 0, 0), (0, 0, 1)),
+}
+"""Metrics of entities: weights, above and below the line, of how many of them were right, were
+predicted, and are there."""
+
+
+def pack_answers(answers: dict[str, NDArray[Any]]) -> dict[str, str]:
+    """The `statistics` of a record, from what the score of a task returns beside the metrics.
+
+    For each share of right answers (n_answers,) booleans, a bit each, as base64: those of
+    "accuracy" are called `correct` and `n`, those of others `correct:METRIC`, `n:METRIC`. Numbers
+    of "entities", (n_sentences, 3), take two bytes each and are compressed.
     """
     packed: dict[str, str] = {}
-    for metric, right in correct.items():
+    for metric, right in answers.items():
+        if metric == _ENTITIES:
+            packed[metric] = base64.b64encode(zlib.compress(right.astype("<u2").tobytes())).decode()
+            continue
         bits, number = _names(metric)
         packed[bits] = base64.b64encode(np.packbits(right).tobytes()).decode()
         packed[number] = str(len(right))

@@ -10,7 +10,7 @@ import numpy as np
 from utils import runtime, sources
 from utils.adaptation import Problem, get_method
 from utils.errors import CourseError
-from utils.experiments.record import Record, current_versions, pack_correct
+from utils.experiments.record import Record, current_versions, pack_answers
 from utils.experiments.spec import Spec, key_of
 from utils.tasks import Splits, get_task
 
@@ -33,9 +33,9 @@ def prepare(spec: Spec) -> Prepared:
         CourseError: unknown method, task, data set or model, or one that cannot be reached.
     """
     method = get_method(spec.method)
-    if spec.task != method.task:
+    if spec.task not in method.tasks:
         raise CourseError(
-            f"The method {spec.method!r} solves the task {method.task!r}, not {spec.task!r}."
+            f"The method {spec.method!r} solves {' and '.join(method.tasks)}, not {spec.task}."
         )
     if method.needs_model and spec.model is None:
         raise CourseError(f"The method {spec.method!r} needs a model: set `model` to its Hub id.")
@@ -70,6 +70,7 @@ def run(prepared: Prepared) -> Record:
     runtime.reset_peak_memory()
     outcome = method.fit(
         Problem(
+            task=spec.task,
             train=task.subset(splits.train, spec.n_train, spec.data_seed),
             validation=splits.validation,
             evaluation=evaluated,
@@ -83,7 +84,7 @@ def run(prepared: Prepared) -> Record:
             checkpoint=runtime.runs_dir() / "checkpoints" / f"{prepared.key}.pt",
         )
     )
-    metrics, correct = task.score(outcome.predictions, evaluated)
+    metrics, answers = task.score(outcome.predictions, evaluated)
     with runtime.atomic_file(runtime.runs_dir() / "predictions" / f"{prepared.key}.npz") as file:
         np.savez_compressed(
             file, predictions=outcome.predictions, labels=getattr(evaluated, "labels", ())
@@ -92,7 +93,7 @@ def run(prepared: Prepared) -> Record:
         key=prepared.key,
         spec=spec,
         metrics=metrics,
-        statistics=pack_correct(correct),
+        statistics=pack_answers(answers),
         cost={**outcome.cost, "peak_memory_bytes": float(runtime.peak_memory_bytes())},
         provenance=_provenance(prepared),
         curve=outcome.curve,

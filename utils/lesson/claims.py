@@ -21,6 +21,7 @@ Kind = Literal["better", "not worse", "at least"]
 
 SHARES = {
     "accuracy": "accuracy",
+    "f1": "F1 of entities",
     "nsp_accuracy_other_document": "next sentence right (other document)",
     "nsp_accuracy_same_document": "next sentence right (same document)",
 }

@@ -278,7 +278,7 @@ def _compare(claim: Claim, sides: "list[list[Record]]") -> Measured:
     if claim.worse is not None:
         difference = statistics.paired_difference(sides[0], sides[1], metric)
         return _measured(claim, difference, _shared_means(sides, metric), shift=0.0)
-    result = statistics.accuracy(sides[0], metric=metric)
+    result = statistics.score(sides[0], metric=metric)
     return _measured(claim, result, [], shift=claim.threshold)
 
 
@@ -328,7 +328,7 @@ def _shared_means(sides: "list[list[Record]]", metric: str) -> list[float]:
 
     shared = set.intersection(*({seeds_of(record) for record in side} for side in sides))
     return [
-        float(sum(r.correct(metric).mean() for r in side if seeds_of(r) in shared) / len(shared))
+        float(sum(r.from_answers(metric) for r in side if seeds_of(r) in shared) / len(shared))
         for side in sides
     ]
 

@@ -178,7 +178,7 @@ def _estimate(
     first: list[Record], second: list[Record], metric: str
 ) -> statistics.Bootstrap | None:
     """The difference B − A with its bootstrap; None for metrics without values per example."""
-    if metric != "accuracy":
+    if metric != statistics.main_metric(first):
         return None
     if _pairable(first, second):
         return statistics.paired_difference(second, first)

@@ -248,7 +248,7 @@ _ADDED_LATER = ("frozen-random",)
 
 def style_of(method: str) -> int:
     """Number of the style that a method has in every figure."""
-    siblings = methods_for(METHODS[method].task)
+    siblings = methods_for(METHODS[method].tasks[0])
     return sorted(siblings, key=_ADDED_LATER.__contains__).index(method)
 
 

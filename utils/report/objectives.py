@@ -10,9 +10,10 @@ from utils.errors import CourseError
 from utils.experiments import Record, is_stale
 from utils.report import formatting, statistics
 from utils.report.formatting import MISSING
-from utils.report.selection import budget, machine, title
+from utils.report.selection import budget, machine, size_label, title
 from utils.report.tables import Table
 from utils.sources import is_run_model, run_model
+from utils.tasks import get_task, tagging, task_of
 from utils.tasks.pretraining_objectives import NAME
 
 _COSTS = {"optimiser_steps": "Updates", "tokens_seen": "Tokens", "flops": "FLOPs"}
@@ -33,7 +34,7 @@ def belongs(record: Record) -> bool:
 
 
 def objectives_table(records: Iterable[Record]) -> Table:
-    """Accuracy on each task (columns) of the models of each objective and budget (rows).
+    """Accuracy or F1 on each task (columns) of the models of each objective and budget (rows).
 
     Args:
         records: pre-trainings, and runs with the models that they have left.
@@ -42,7 +43,7 @@ def objectives_table(records: Iterable[Record]) -> Table:
         CourseError: if there is no pre-training among them that something was measured with.
     """
     rows = _rows([r for r in records if r.spec.split == "test" and not is_stale(r)])
-    measured = sorted({column for row in rows for column in row.accuracies})
+    measured = sorted({column for row in rows for column in row.scores})
     if not measured:
         raise CourseError(
             "There are no records of pre-training objectives to show. Run "
@@ -50,7 +51,7 @@ def objectives_table(records: Iterable[Record]) -> Table:
         )
     return Table(
         "objectives",
-        "What each pre-training objective transfers to: accuracy in %",
+        "What each pre-training objective transfers to: accuracy, or F1 of entities, in %",
         ["Budget", "Objective", *_COSTS.values(), *map(_heading, measured)],
         [
             [
@@ -77,21 +78,21 @@ class _Row:
     method: str
     budget: str
     trained: list[Record] = field(default_factory=list)
-    accuracies: dict[_Column, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    scores: dict[_Column, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
     def cost(self, name: str) -> float:
         return statistics.mean_and_sd([record.cost[name] for record in self.trained])[0]
 
     def shown(self, column: _Column) -> str:
-        found = self.accuracies.get(column)
+        found = self.scores.get(column)
         if not found:
             return MISSING
-        values = [record.metrics["accuracy"] for record in found]
+        values = [record.score for record in found]
         return formatting.mean_and_sd(*statistics.mean_and_sd(values))
 
     def long(self, column: _Column) -> dict[str, Any]:
-        found = self.accuracies.get(column, [])
-        accuracy = statistics.accuracy(found) if found else None
+        found = self.scores.get(column, [])
+        score = statistics.score(found) if found else None
         return {
             "budget": self.budget,
             "objective": self.method,
@@ -100,9 +101,10 @@ class _Row:
             "method": column[1],
             "n_train": column[2],
             "n_seeds": len(found),
-            "accuracy": accuracy.value if accuracy else None,
-            "low": accuracy.low if accuracy else None,
-            "high": accuracy.high if accuracy else None,
+            "metric": get_task(found[0].spec.task).METRIC if found else None,
+            "score": score.value if score else None,
+            "low": score.low if score else None,
+            "high": score.high if score else None,
             "records": " ".join(record.key for record in [*self.trained, *found]),
         }
 
@@ -121,15 +123,15 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
         model = record.spec.model
         if model in by_model:
             column = record.spec.dataset, record.spec.method, record.spec.n_train
-            by_model[model].accuracies[column].append(record)
+            by_model[model].scores[column].append(record)
     order = list(METHODS)
     return sorted(rows.values(), key=lambda row: (row.budget, order.index(row.method)))
 
 
 def _heading(column: _Column) -> str:
     dataset, method, n = column
-    labels = "all labels" if n is None else f"{n:,} labels"
-    return f"{dataset}, {title(method).lower()}, {labels}"
+    what = "sentences (F1)" if task_of(dataset) == tagging.NAME else "labels"
+    return f"{dataset}, {title(method).lower()}, {size_label(n)} {what}"
 
 
 def _origins(rows: list[_Row]) -> list[str]:

@@ -267,8 +267,8 @@ def _share_columns(cell: Cell, metric: str) -> dict[str, float | None]:
     measured = cell.metric(metric)
     if measured is None:
         return {f"{metric}{name}": None for name in names}
-    both = statistics.accuracy(cell.records, metric=metric)
-    answers = statistics.accuracy(cell.records, metric=metric, resample_seeds=False)
+    both = statistics.score(cell.records, metric=metric)
+    answers = statistics.score(cell.records, metric=metric, resample_seeds=False)
     values = (*measured, both.low, both.high, answers.low, answers.high, both.n_examples)
     return {f"{metric}{name}": value for name, value in zip(names, values, strict=True)}
 

@@ -138,7 +138,7 @@ def describe(record: Record) -> str:
         trained_on, answer = "Documents", "hidden token"
     n_train = "all" if spec.n_train is None else f"{spec.n_train:,}"
     available = provenance.get("n_train_available")
-    estimate = statistics.accuracy([record])
+    estimate = statistics.score([record])
     hyper = ", ".join(f"{name}={value}" for name, value in sorted(spec.hyper.items()))
     facts = {
         "What was run": {

@@ -12,6 +12,7 @@ from utils.experiments import Record, is_stale, read_records
 from utils.report import published
 from utils.report.published import Change
 from utils.report.selection import is_embedded
+from utils.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def _check_publishable(record: Record) -> None:
         problem = "comes from the embedded stand-in; only results on real data are published"
     elif is_stale(record):
         problem = "is stale: the code of its task or method has changed since; run it again"
-    elif abs(record.correct().mean() - record.metrics["accuracy"]) > 1e-9:
-        problem = "contradicts itself: its accuracy is not that of its correct examples"
+    elif abs(record.from_answers(get_task(record.spec.task).METRIC) - record.score) > 1e-9:
+        problem = "contradicts itself: its score is not that of its single answers"
     if problem:
         raise CourseError(
             f"The record {record.key} ({record.spec.label()}) {problem}. Nothing was published."

@@ -86,13 +86,13 @@ class Cell:
 
     @cached_property
     def accuracy(self) -> statistics.Bootstrap:
-        """Mean accuracy with the interval over seeds and test examples."""
-        return statistics.accuracy(self.records)
+        """Mean of the task's metric with the interval over seeds and test examples."""
+        return statistics.score(self.records)
 
     @cached_property
     def mean_and_sd(self) -> tuple[float, float | None]:
-        """Mean and standard deviation over seeds of the accuracy."""
-        return statistics.mean_and_sd([record.metrics["accuracy"] for record in self.records])
+        """Mean and standard deviation over seeds of the task's metric."""
+        return statistics.mean_and_sd([record.score for record in self.records])
 
     def metric(self, name: str) -> tuple[float, float | None] | None:
         """Mean and standard deviation over seeds of a metric; None where it was not measured."""

@@ -11,6 +11,7 @@ al. (2018, ACL) which tests fit which metric in NLP.
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record
 from utils.experiments.spec import Value
-from utils.tasks import PRETRAINING
+from utils.tasks import PRETRAINING, get_task
 
 N_DRAWS = 10_000
 _CHUNK = 1_000
@@ -112,6 +113,47 @@ def hierarchical_bootstrap(
     return Bootstrap(float(table.mean(dtype=np.float64)), draws, *table.shape)
 
 
+def ratio_bootstrap(
+    table: NDArray[np.float32],
+    minus: NDArray[np.float32] | None = None,
+    *,
+    resample_seeds: bool = True,
+    seed: int = 0,
+) -> Bootstrap:
+    """The same for a metric that is a ratio of sums, averaged over seeds.
+
+    F1 of entities is no mean over sentences, but twice the right entities over all predicted and
+    all real ones. So in each draw both sums are taken anew for each seed. Where all answers have 1
+    below the line this is `hierarchical_bootstrap`.
+
+    Args:
+        table: (n_seeds, n_examples, 2), what each adds above and below the line.
+        minus: of the same shape; its ratio is subtracted, from the same draws.
+        resample_seeds: draw seeds anew; else all count once in each draw.
+        seed: of the draws.
+    """
+    tables = [table] if minus is None else [table, minus]
+    if all((each[..., 1] == 1).all() for each in tables):
+        values = tables[0][..., 0] - (0 if minus is None else minus[..., 0])
+        return hierarchical_bootstrap(values, resample_seeds=resample_seeds, seed=seed)
+    n_seeds, n_examples, _ = table.shape
+    value, ratios = 0.0, np.zeros((N_DRAWS, n_seeds))
+    for sign, each in zip((1, -1), tables, strict=False):
+        above, below = (np.ascontiguousarray(each[..., i]) for i in (0, 1))
+        value += sign * float(_ratio(above.sum(axis=1), below.sum(axis=1)).mean())
+        ratios += sign * _ratio(
+            *(_resampled_sums(side.tobytes(), side.shape, N_DRAWS, seed) for side in (above, below))
+        )
+    if resample_seeds:
+        ratios *= _counts(n_seeds, N_DRAWS, seed + 1)
+    return Bootstrap(value, np.sort(ratios.sum(axis=1) / n_seeds), n_seeds, n_examples)
+
+
+def _ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
+    """0 where there is nothing to divide by."""
+    return above.astype(np.float64) / np.maximum(below, 1)
+
+
 @lru_cache(maxsize=512)  # the same cells stand in tables, figures, sentences and claims
 def _draws(
     content: bytes,
@@ -173,17 +215,21 @@ def _counts(n: int, n_draws: int, seed: int) -> NDArray[np.uint8]:
     return counts
 
 
-def correctness(records: Sequence[Record], metric: str = "accuracy") -> NDArray[np.bool_]:
-    """Correctness of each answer that `metric` counts under each seed, sorted by seed.
+def answers(records: Sequence[Record], metric: str | None = None) -> NDArray[np.float32]:
+    """What each answer adds above and below the line of a metric under each seed, sorted by seed.
+
+    `metric` is by default the one that decides in the task.
 
     Returns:
-        (n_records, n_answers); for the accuracy of a classifier an answer per test example.
+        (n_records, n_answers, 2), see `Record.fractions`.
 
     Raises:
         CourseError: without records, if they were not tested on the same examples, or if one keeps
             no single answers for this metric.
     """
-    return np.stack([record.correct(metric) for record in _by_seed(records)])
+    ordered = _by_seed(records)
+    metric = metric or main_metric(ordered)
+    return np.stack([record.fractions(metric) for record in ordered])
 
 
 def metric_values(records: Sequence[Record], metric: str) -> list[float]:
@@ -214,24 +260,26 @@ def seeds_of(record: Record) -> tuple[int, int]:
     return record.spec.seed, record.spec.data_seed
 
 
-def accuracy(
-    records: Sequence[Record], *, metric: str = "accuracy", resample_seeds: bool = True
+def score(
+    records: Sequence[Record], *, metric: str | None = None, resample_seeds: bool = True
 ) -> Bootstrap:
-    """Mean accuracy of `records`, one per seed of the same experiment, with its interval.
+    """Mean of a metric of `records`, one per seed of the same experiment, with its interval.
 
-    See `hierarchical_bootstrap` for what the interval covers. `metric` is any share of right
-    answers that the records keep one by one.
+    See `hierarchical_bootstrap` for what the interval covers. `metric` is one that the records keep
+    single answers of: a share of right answers, or F1, precision and recall of entities; by default
+    the one that decides in their task.
     """
-    return hierarchical_bootstrap(correctness(records, metric), resample_seeds=resample_seeds)
+    table = answers(records, metric)
+    return ratio_bootstrap(table, resample_seeds=resample_seeds)
 
 
 def paired_difference(
-    first: Sequence[Record], second: Sequence[Record], metric: str = "accuracy"
+    first: Sequence[Record], second: Sequence[Record], metric: str | None = None
 ) -> Bootstrap:
-    """Accuracy of `first` minus that of `second`, paired by seed and by test example.
+    """`score` of `first` minus that of `second`, paired by seed and by test example.
 
     Only seeds that both have are used. The interval covers seeds and test examples; it is narrower
-    than that of two separate accuracies because both methods meet the same hard examples.
+    than that of two separate scores because both methods meet the same hard examples.
 
     Raises:
         CourseError: if they share no seed or were not tested on the same examples.
@@ -244,19 +292,23 @@ def paired_difference(
             f"{sorted(ours)} against {sorted(theirs)}. Run both with the same seeds."
         )
     _check_same_examples([*first, *second])
-    difference = correctness([ours[s] for s in shared], metric).astype(np.int8)
-    difference -= correctness([theirs[s] for s in shared], metric)
-    return hierarchical_bootstrap(difference)
+    one, other = (answers([side[s] for s in shared], metric) for side in (ours, theirs))
+    return ratio_bootstrap(one, other)
+
+
+def main_metric(records: Sequence[Record]) -> str:
+    """The metric that decides in the task of `records`."""
+    return get_task(records[0].spec.task).METRIC
 
 
 def unpaired_difference(first: Sequence[Record], second: Sequence[Record]) -> Bootstrap:
-    """Accuracy of `first` minus that of `second`, each resampled by itself.
+    """`score` of `first` minus that of `second`, each resampled by itself.
 
     For runs that were tested on different examples. The interval covers seeds and test examples of
     both sides, but not that one test set may be harder than the other.
     """
-    ours = hierarchical_bootstrap(correctness(first), seed=0)
-    theirs = hierarchical_bootstrap(correctness(second), seed=2)
+    ours = ratio_bootstrap(answers(first), seed=0)
+    theirs = ratio_bootstrap(answers(second), seed=2)
     # Sorted draws are paired at random again, or the smallest would always meet the smallest.
     shuffled = np.random.RandomState(4).permutation(theirs.draws)
     return Bootstrap(

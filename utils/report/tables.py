@@ -21,7 +21,7 @@ from utils.report.selection import (
     size_label,
     title,
 )
-from utils.tasks import PRETRAINING
+from utils.tasks import PRETRAINING, get_task
 
 
 @dataclass(frozen=True, repr=False)
@@ -344,7 +344,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
 
 
 def _tested_on(record: Record) -> str:
-    n = len(record.correct())
+    n = len(record.fractions(get_task(record.spec.task).METRIC))
     if record.spec.task in PRETRAINING:
         return f"{formatting.plural(n, 'hidden token')} in held-out documents"
     return formatting.plural(n, "test example")
@@ -372,7 +372,7 @@ def identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
 
 def _accuracy_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     mean, sd = cell.mean_and_sd
-    examples = statistics.accuracy(cell.records, resample_seeds=False)
+    examples = statistics.score(cell.records, resample_seeds=False)
     f1 = [record.metrics.get("f1_macro") for record in cell.records]
     known = [value for value in f1 if value is not None]
     return {

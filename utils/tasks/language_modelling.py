@@ -25,6 +25,8 @@ NAME = "language-modelling"
 VERSION = 1
 """Raise by hand whenever a change of this file changes documents, splits or scores."""
 
+METRIC = "accuracy"
+
 TEXTBOOKS, NOVELS = "openstax/textbooks-en", "COST-ELTeC/ELTeC-eng"
 WIKITEXT = "Salesforce/wikitext"
 

@@ -4,8 +4,8 @@ But each model is asked the question that it was trained on, so that losses are 
 each other: what counts is what the models are good for afterwards.
 """
 
-from utils.tasks.language_modelling import VERSION, load, score, subset
+from utils.tasks.language_modelling import METRIC, VERSION, load, score, subset
 
-__all__ = ["NAME", "VERSION", "load", "score", "subset"]
+__all__ = ["METRIC", "NAME", "VERSION", "load", "score", "subset"]
 
 NAME = "pretraining-objectives"

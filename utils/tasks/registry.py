@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from utils.errors import CourseError
@@ -10,16 +9,21 @@ from utils.tasks import (
     language_modelling,
     pretraining_objectives,
     sequence_copying,
+    tagging,
     text_classification,
 )
 from utils.tasks.splits import Splits
 
 
 class Task(Protocol):
-    """What a module of a task has. `VERSION` is raised by hand whenever results change."""
+    """What a module of a task has.
+
+    `VERSION` is raised by hand whenever results change; `METRIC` is the one that decides.
+    """
 
     NAME: str
     VERSION: int
+    METRIC: str
 
     def load(
         self, dataset_id: str, *, profile: str, validation_limit: int, test_limit: int | None
@@ -33,10 +37,11 @@ class Task(Protocol):
 
     def score(
         self, predictions: NDArray[Any], examples: Any
-    ) -> tuple[dict[str, float], dict[str, NDArray[np.bool_]]]:
+    ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
         """Metrics; for those that are shares of right answers, whether each one is, (n_answers,).
 
-        "accuracy" is always among the latter.
+        Or, as "entities", how many are right, predicted and there, (n_sentences, 3). The answers
+        behind `METRIC` are always among them.
         """
         ...
 
@@ -45,6 +50,7 @@ TASKS: dict[str, Task] = {
     module.NAME: module
     for module in (
         text_classification,
+        tagging,
         sequence_copying,
         language_modelling,
         pretraining_objectives,
@@ -61,3 +67,8 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise CourseError(f"There is no task {name!r}. Choose one of: {', '.join(TASKS)}.")
     return TASKS[name]
+
+
+def task_of(dataset_id: str) -> str:
+    """Name of the task that the labels of a data set are for."""
+    return tagging.NAME if dataset_id in tagging.LAYOUTS else text_classification.NAME

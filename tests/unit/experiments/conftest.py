@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utils.experiments import Record, Spec
-from utils.experiments.record import current_versions, pack_correct
+from utils.experiments.record import current_versions, pack_answers
 from utils.experiments.spec import key_of
 
 
@@ -21,7 +21,7 @@ def make_record() -> Callable[..., Record]:
             key=key_of(full, "f" * 16, None, versions),
             spec=full,
             metrics={"accuracy": float(bits.mean())},
-            statistics=pack_correct({"accuracy": bits}),
+            statistics=pack_answers({"accuracy": bits}),
             cost=cost or {"wall_seconds": 1.0},
             provenance={"source": {"fingerprint": "f" * 16}, "versions_of": versions},
         )

@@ -126,7 +126,12 @@ def test_cells_take_the_model_that_was_pretrained_for_them(objectives, make_reco
         for n, spec in enumerate(objectives.pretraining)
     ]
     bound = objectives.bind(records)
-    assert len(bound.cells) == len(records) * 2 * 2
+    assert len(bound.cells) == len(records) * 3 * 2
+    assert {(cell.task, cell.dataset, cell.max_length) for cell in bound.cells} == {
+        ("text-classification", "stanfordnlp/sst2", 64),
+        ("text-classification", "fancyzhx/ag_news", 64),
+        ("tagging", "eriktks/conll2003", 128),
+    }
     for cell, before in zip(bound.cells, objectives.cells, strict=True):
         number = int(before.model.removeprefix("run/"))
         assert cell.model == f"run/{records[number].key}"

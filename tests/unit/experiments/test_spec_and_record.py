@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
-from utils.experiments.record import pack_correct
+from utils.experiments.record import pack_answers
 from utils.experiments.spec import key_of
 
 BASE = Spec(
@@ -87,7 +87,7 @@ def test_faulty_specs_are_refused(fault):
 
 @given(st.lists(st.booleans(), min_size=1, max_size=70))
 def test_packed_examples_come_back(correct):
-    statistics = pack_correct({"accuracy": np.array(correct)})
+    statistics = pack_answers({"accuracy": np.array(correct)})
     blank = Record.model_construct(statistics=statistics)
     assert blank.correct().tolist() == correct
 
@@ -132,7 +132,7 @@ def with_pairs(record: Record, share: float) -> str:
     """The record as JSON, with four answers on pairs, and `share` of them said to be right."""
     content = json.loads(record.model_dump_json())
     content["metrics"][PAIRS] = share
-    content["statistics"] |= pack_correct({PAIRS: np.array([True, False, True, True, False])})
+    content["statistics"] |= pack_answers({PAIRS: np.array([True, False, True, True, False])})
     return json.dumps(content)
 
 

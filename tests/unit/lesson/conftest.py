@@ -9,7 +9,7 @@ import pytest
 
 from utils.adaptation import METHODS
 from utils.experiments import Record, Spec
-from utils.experiments.record import current_versions, pack_correct
+from utils.experiments.record import current_versions, pack_answers
 from utils.experiments.spec import key_of
 from utils.lesson import outputs
 from utils.lesson.practice import get_exercise
@@ -70,7 +70,7 @@ def build(
         key=key_of(spec, "0" * 16, "1" * 16 if spec.model else None, versions),
         spec=spec,
         metrics={**{name: float(bits.mean()) for name, bits in shares.items()}, **(metrics or {})},
-        statistics=pack_correct(shares),
+        statistics=pack_answers(shares),
         cost={"optimiser_steps": 7.0},
         provenance={
             "source": {"kind": kind, "location": kind, "fingerprint": "0" * 16},

@@ -8,13 +8,14 @@ import pytest
 
 from utils.adaptation import METHODS
 from utils.experiments import Record, Spec
-from utils.experiments.record import current_versions, pack_correct
+from utils.experiments.record import current_versions, pack_answers
 from utils.experiments.spec import key_of
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 N_TEST = 200
 ACCURACY = {"majority": 0.5, "tfidf": 0.62, "frozen": 0.74, "full": 0.80, "random-init": 0.55}
 ACCURACY["frozen-random"] = 0.6
+_SIMULATED = ("majority", "tfidf", "frozen", "frozen-random", "full", "random-init")
 
 MakeRecord = Callable[..., Record]
 
@@ -25,7 +26,7 @@ def simulated(method: str, n_train: int | None, seed: int, accuracy: float | Non
         n = 5000 if n_train is None else n_train
         slope = 0.0 if method == "majority" else 0.03
         accuracy = ACCURACY[method] + slope * np.log10(n / 16)
-    rng = np.random.default_rng([list(METHODS).index(method), n_train or 0, seed])
+    rng = np.random.default_rng([_SIMULATED.index(method), n_train or 0, seed])
     return rng.random(N_TEST) < accuracy
 
 
@@ -42,6 +43,8 @@ def build(
     cost: dict[str, float] | None = None,
     cpu: str = "Test CPU",
     created: str = "2026-01-01T00:00:00+00:00",
+    metrics: dict[str, float] | None = None,
+    answers: dict[str, np.ndarray] | None = None,
     **spec_fields: Any,
 ) -> Record:
     """A sound record; everything that is not said has a plain default."""
@@ -72,8 +75,9 @@ def build(
             spec, fingerprint, model_source["fingerprint"] if model_source else None, versions
         ),
         spec=spec,
-        metrics={"accuracy": float(np.mean(correct)), "f1_macro": float(np.mean(correct)) - 0.01},
-        statistics=pack_correct({"accuracy": correct}),
+        metrics=metrics
+        or {"accuracy": float(np.mean(correct)), "f1_macro": float(np.mean(correct)) - 0.01},
+        statistics=pack_answers(answers or {"accuracy": correct}),
         cost={**costs, "peak_memory_bytes": 2.0**30 + n} if cost is None else cost,
         provenance={
             "commit": "0" * 40,
@@ -136,7 +140,7 @@ def build_pretraining(
     metrics = {"mlm_loss": loss, "unigram_loss": unigram, "gain": unigram - loss}
     content = plain.model_dump() | {
         "metrics": metrics | {name: float(bits.mean()) for name, bits in correct.items()},
-        "statistics": pack_correct(correct),
+        "statistics": pack_answers(correct),
         "curve": curve or [],
     }
     return Record.model_validate(content)

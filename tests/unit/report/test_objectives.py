@@ -52,9 +52,22 @@ def test_rows_are_objectives_and_budgets(records):
         ("equal tokens", "MLM", "70.0"),
     ]
     rows = list(csv.DictReader(io.StringIO(table.csv())))
-    assert [float(row["accuracy"]) for row in rows] == pytest.approx([0.82, 0.61, 0.70])
+    assert [float(row["score"]) for row in rows] == pytest.approx([0.82, 0.61, 0.70])
     assert [len(row["records"].split()) for row in rows] == [4, 4, 2]
     assert float(rows[0]["low"]) < 0.82 < float(rows[0]["high"])
+
+
+def test_entities_are_shown_by_their_f1(records, make_record):
+    counts = np.tile([[1, 1, 2]], (50, 1))  # all that is predicted is right, half of it is found
+    tagged = make_record(
+        "full", 2000, 0, model=records[0].spec.model, task="tagging", dataset="eriktks/conll2003",
+        answers={"entities": counts}, metrics={"f1": 2 / 3, "precision": 1.0, "recall": 0.5},
+    )  # fmt: skip
+    table = objectives_table([*records, tagged])
+    assert table.columns[5] == "eriktks/conll2003, fine-tuning, 2,000 sentences (F1)"
+    assert [row[5] for row in table.rows] == ["–", "66.7", "–"]
+    (row,) = (r for r in csv.DictReader(io.StringIO(table.csv())) if r["metric"] == "f1")
+    assert float(row["score"]) == float(row["low"]) == pytest.approx(2 / 3)
 
 
 def test_what_was_not_measured_is_left_open(records, make_record):

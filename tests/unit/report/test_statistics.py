@@ -11,13 +11,14 @@ from hypothesis.extra.numpy import arrays
 
 from utils.errors import CourseError
 from utils.report.statistics import (
-    accuracy,
     hierarchical_bootstrap,
     holm,
     interval_over_seeds,
     mean_and_sd,
     metric_values,
     paired_difference,
+    ratio_bootstrap,
+    score,
     unpaired_difference,
 )
 
@@ -167,7 +168,7 @@ def test_pairing_narrows_the_interval_where_methods_fail_on_the_same_examples(ma
 
 def test_unpaired_spread_is_that_of_two_independent_means(make_record):
     first, second = [make_record("full")], [make_record("tfidf")]
-    spread = math.hypot(accuracy(first).draws.std(), accuracy(second).draws.std())
+    spread = math.hypot(score(first).draws.std(), score(second).draws.std())
     assert unpaired_difference(first, second).draws.std() == pytest.approx(spread, rel=0.05)
 
 
@@ -180,18 +181,18 @@ def test_refuses_to_pair_what_does_not_belong_together(make_record):
     with pytest.raises(CourseError, match="share none"):
         paired_difference(one, [make_record("tfidf", seed=1)])
     with pytest.raises(CourseError, match="no records"):
-        accuracy([])
+        score([])
 
 
 def test_other_shares_have_intervals_and_differences_too(make_pretraining):
     nsp = "nsp_accuracy_other_document"
     first = [make_pretraining("mlm-nsp", s, right=(50, 160, 100)) for s in range(3)]
     second = [make_pretraining("token-counts", s, right=(50, 140, 100)) for s in range(3)]
-    assert accuracy(first, metric=nsp).value == pytest.approx(0.8)
+    assert score(first, metric=nsp).value == pytest.approx(0.8)
     assert paired_difference(first, second, nsp).value == pytest.approx(0.1)
     assert paired_difference(first, second).value == 0
     with pytest.raises(CourseError, match="no single answers"):
-        accuracy([make_pretraining()], metric=nsp)
+        score([make_pretraining()], metric=nsp)
 
 
 def test_other_vocabularies_and_lengths_are_other_questions(make_pretraining):
@@ -213,3 +214,53 @@ def test_metric_values_come_by_seed(make_pretraining):
     assert metric_values(records, "gain") == pytest.approx([2.5, 1.5, 0.5])
     with pytest.raises(CourseError, match="no metric 'f1_macro'"):
         metric_values(records, "f1_macro")
+
+
+def entity_counts(rng, n_seeds=3, n=120):
+    """Right, predicted and real entities of each sentence, (n_seeds, n, 3)."""
+    real = rng.integers(0, 4, size=n)
+    right = rng.binomial(real, 0.7, size=(n_seeds, n))
+    predicted = right + rng.integers(0, 2, size=(n_seeds, n))
+    return np.stack([right, predicted, np.broadcast_to(real, right.shape)], axis=-1)
+
+
+def f1(counts):
+    right, predicted, real = (counts[..., i].sum(axis=-1) for i in range(3))
+    return 2 * right / (predicted + real)
+
+
+def fractions(counts):
+    return np.stack([2 * counts[..., 0], counts[..., 1] + counts[..., 2]], axis=-1).astype(
+        np.float32
+    )
+
+
+def test_the_bootstrap_of_f1_equals_a_slow_one():
+    rng = np.random.default_rng(0)
+    one, other = entity_counts(rng), entity_counts(rng)
+    other[..., 2] = one[..., 2]
+    slow = []
+    for _ in range(4000):
+        seeds, rows = rng.integers(0, 3, size=3), rng.integers(0, 120, size=120)
+        slow.append((f1(one[seeds][:, rows]) - f1(other[seeds][:, rows])).mean())
+    fast = ratio_bootstrap(fractions(one), fractions(other))
+    assert fast.value == pytest.approx((f1(one) - f1(other)).mean())
+    assert fast.draws.std() == pytest.approx(np.std(slow), rel=0.05)
+    # Both quantiles are of some thousand draws: a standard error of about 0.004.
+    assert fast.low == pytest.approx(np.quantile(slow, 0.025), abs=0.012)
+    assert fast.high == pytest.approx(np.quantile(slow, 0.975), abs=0.012)
+    alone = ratio_bootstrap(fractions(one), resample_seeds=False)
+    assert alone.value == pytest.approx(f1(one).mean())
+    assert alone.draws.std() < ratio_bootstrap(fractions(one)).draws.std() * 1.05
+
+
+def test_shares_are_bootstrapped_as_ever():
+    right = np.random.default_rng(0).random((2, 50)) < 0.6
+    table = np.stack([right, np.ones_like(right)], axis=-1).astype(np.float32)
+    np.testing.assert_array_equal(ratio_bootstrap(table).draws, hierarchical_bootstrap(right).draws)
+    assert ratio_bootstrap(table, table).high == 0
+
+
+def test_without_any_entity_f1_is_0():
+    nothing = np.zeros((2, 5, 2), dtype=np.float32)
+    assert ratio_bootstrap(nothing).value == ratio_bootstrap(nothing).high == 0

@@ -1,0 +1,118 @@
+"""Tagging: entities as seqeval and the CoNLL rules read them, splits, and bad input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, Features, Sequence, Value
+from seqeval.metrics import f1_score, precision_score, recall_score
+
+from utils.errors import CourseError
+from utils.tasks import tagging, task_of
+from utils.tasks.tagging import Examples, entities, load, score, subset
+
+NAMES = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
+
+
+def examples(tags: list[list[int]]) -> Examples:
+    rows = [np.array(row) for row in tags]
+    return Examples([[f"w{i}" for i in range(len(row))] for row in tags], rows, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ("B-PER I-PER O", {("PER", 0, 1)}),
+        ("B-PER B-PER", {("PER", 0, 0), ("PER", 1, 1)}),  # two persons, not one
+        ("O I-PER I-PER", {("PER", 1, 2)}),  # an I- after O begins an entity
+        ("B-PER I-ORG", {("PER", 0, 0), ("ORG", 1, 1)}),  # and so does one of another type
+        ("I-ORG B-ORG I-ORG", {("ORG", 0, 0), ("ORG", 1, 2)}),
+        ("O O", set()),
+    ],
+)
+def test_entities_by_the_rules_of_conll(tags: str, expected: set) -> None:
+    assert entities(tags.split()) == expected
+
+
+def test_scores_equal_those_of_seqeval_on_random_tags() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        lengths = rng.integers(1, 9, size=rng.integers(1, 6))
+        true = [rng.integers(0, 5, size=n) for n in lengths]
+        found = [np.where(rng.random(len(t)) < 0.6, t, rng.integers(0, 5, len(t))) for t in true]
+        metrics, answers = score(np.concatenate(found), examples([t.tolist() for t in true]))
+        named = [[[NAMES[tag] for tag in row] for row in side] for side in (true, found)]
+        for name, theirs in (
+            ("f1", f1_score),
+            ("precision", precision_score),
+            ("recall", recall_score),
+        ):
+            assert metrics[name] == pytest.approx(theirs(*named, zero_division=0)), named
+        assert answers["entities"].shape == (len(true), 3)
+        assert metrics["accuracy"] == np.mean(np.concatenate(true) == np.concatenate(found))
+
+
+def test_nothing_found_and_nothing_to_find() -> None:
+    real, none = examples([[1, 2, 0], [0]]), examples([[0, 0], [0]])
+    assert score(np.zeros(4, dtype=int), real)[0] == {
+        "f1": 0, "precision": 0, "recall": 0, "accuracy": 0.5,
+    }  # fmt: skip
+    assert score(np.array([1, 0, 0]), none)[0]["f1"] == 0
+    assert score(np.zeros(3, dtype=int), none)[0]["accuracy"] == 1
+    with pytest.raises(ValueError, match="3 tags predicted for 4 words"):
+        score(np.zeros(3, dtype=int), real)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "datasets" / "eriktks" / "conll2003"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("COURSE_MIRROR", str(tmp_path))
+    return folder
+
+
+def write(folder: Path, split: str, rows: list[tuple[list[str], list[int]]], names=NAMES) -> None:
+    features = Features(
+        {"tokens": Sequence(Value("string")), "ner_tags": Sequence(ClassLabel(names=names))}
+    )
+    columns = {"tokens": [words for words, _ in rows], "ner_tags": [tags for _, tags in rows]}
+    file = folder / f"{split}-00000-of-00001.parquet"
+    Dataset.from_dict(columns, features=features).to_parquet(str(file))
+
+
+ROWS = [([f"w{i}", "x"], [i % 5, 0]) for i in range(20)]
+
+
+def test_splits_are_those_of_the_data_set(mirror: Path) -> None:
+    write(mirror, "train", [*ROWS, ([], [])])
+    write(mirror, "validation", ROWS[:9])
+    write(mirror, "test", ROWS[:12])
+    splits = load("eriktks/conll2003", validation_limit=4, test_limit=None)
+    sizes = [len(split) for split in (splits.train, splits.validation, splits.test)]
+    assert sizes == [20, 4, 12]  # a sentence without words is no example
+    assert splits.label_names == NAMES
+    assert splits.test.labels.tolist() == [tag for _, tags in ROWS[:12] for tag in tags]
+    few, many = subset(splits.train, 5, 3), subset(splits.train, 8, 3)
+    assert many.texts[:5] == few.texts
+    assert subset(splits.train, 5, 4).texts != few.texts
+    assert subset(splits.train, None, 3) is splits.train
+    with pytest.raises(CourseError, match="21 training sentences were asked for, but there are 20"):
+        subset(splits.train, 21, 0)
+
+
+def test_data_that_does_not_fit_is_refused(mirror: Path) -> None:
+    with pytest.raises(CourseError, match="no layout for the data set 'a/b'"):
+        load("a/b")
+    write(mirror, "train", ROWS)
+    with pytest.raises(CourseError, match="has no split test and validation"):
+        load("eriktks/conll2003")
+    for split in ("validation", "test"):
+        write(mirror, split, ROWS)
+    write(mirror, "train", ROWS, names=["B-PER", "O", "I-PER", "B-ORG", "I-ORG"])
+    with pytest.raises(CourseError, match="first tag of eriktks/conll2003 is 'B-PER'"):
+        load("eriktks/conll2003")
+
+
+def test_the_task_follows_from_the_data_set() -> None:
+    assert task_of("leondz/wnut_17") == tagging.NAME
+    assert task_of("stanfordnlp/sst2") == "text-classification"
