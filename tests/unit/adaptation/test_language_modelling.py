@@ -63,7 +63,7 @@ class Runs:
     def make(self, method: str, **hyper: Any) -> None:
         prepared = prepare(
             Spec(
-                task=METHODS[method].task, dataset=TEXTBOOKS, method=method, profile="smoke",
+                task=METHODS[method].tasks[0], dataset=TEXTBOOKS, method=method, profile="smoke",
                 n_train=400, validation_limit=0, seed=1, data_seed=1, max_length=LENGTH,
                 hyper={**METHODS[method].defaults, "vocab_size": VOCABULARY, **hyper},
             )

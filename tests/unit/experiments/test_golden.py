@@ -20,7 +20,7 @@ from utils.adaptation import METHODS, methods_for
 from utils.adaptation.method import Hyper
 from utils.experiments import Record, Spec, Store, sweep
 from utils.sources import MINILM
-from utils.tasks import PRETRAINING
+from utils.tasks import PRETRAINING, task_of
 from utils.tasks.text_classification import LAYOUTS
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -33,6 +33,7 @@ warm-up of six updates moves some probability of a trained method by 3e-3 or mor
 RUNS = [
     *product(LAYOUTS, methods_for("text-classification")),
     ("course/reverse", "encoder-decoder"),
+    *product(["eriktks/conll2003"], ["word-lookup", "frozen", "full"]),
     *product(["test/letters"], ["token-counts", "mlm", "mlm-nsp"]),
     *product(["test/letters"], ["objective-causal", "objective-infilling", "objective-spans"]),
 ]
@@ -46,9 +47,10 @@ def tiny(dataset: str, method: str) -> Spec:
     if "vocab_size" in hyper:
         hyper["vocab_size"] = N_LETTERS + 5
     if "n_steps" in hyper:
-        hyper |= {"n_steps": 24, "n_evaluations": 3, "batch_size": 8, "d_model": 32}
+        hyper |= {"n_steps": 24, "n_evaluations": 3, "batch_size": 8, "d_model": 16}
+    task = METHODS[method].tasks[0]
     return Spec(
-        task=METHODS[method].task,
+        task=task_of(dataset) if task == "text-classification" else task,
         dataset=dataset,
         model=MINILM if METHODS[method].needs_model else None,
         method=method,
@@ -72,18 +74,43 @@ def letters(monkeypatch: pytest.MonkeyPatch) -> None:
     load = sources.load_dataset
 
     def load_dataset(dataset_id: str, *arguments: Any, **keywords: Any) -> Any:
-        if dataset_id != "test/letters":
+        if dataset_id not in ("test/letters", "eriktks/conll2003"):
             return load(dataset_id, *arguments, **keywords)
         rng = random.Random(0)
-        parts = {"train": 60, "validation": 6}
-        texts = {split: [_letters(rng) for _ in range(n)] for split, n in parts.items()}
-        dataset = datasets.DatasetDict(
-            {split: datasets.Dataset.from_dict({"text": rows}) for split, rows in texts.items()}
-        )
+        make = _tagged if dataset_id == "eriktks/conll2003" else _running
+        dataset = datasets.DatasetDict(make(rng))
         mark = sources.fingerprint.of_dataset(dataset)
         return dataset, sources.Source("generated", dataset_id, None, mark, "generated", "none")
 
     monkeypatch.setattr(sources, "load_dataset", load_dataset)
+
+
+def _running(rng: random.Random) -> dict[str, datasets.Dataset]:
+    parts = {"train": 60, "validation": 6}
+    texts = {split: [_letters(rng) for _ in range(n)] for split, n in parts.items()}
+    return {split: datasets.Dataset.from_dict({"text": rows}) for split, rows in texts.items()}
+
+
+def _tagged(rng: random.Random) -> dict[str, datasets.Dataset]:
+    """Sentences in which every third word, more or less, is a person of one or two words."""
+    features = datasets.Features(
+        {
+            "tokens": datasets.List(datasets.Value("string")),
+            "ner_tags": datasets.List(datasets.ClassLabel(names=["O", "B-PER", "I-PER"])),
+        }
+    )
+    words = ["walks", "sees", "the", "old", "house", "with", "rain", "today"]
+    people = ["Ada", "Grace", "Alan", "Emmy", "Kurt", "Sofia"]
+    parts: dict[str, datasets.Dataset] = {}
+    for split, n in {"train": 40, "validation": 24, "test": 24}.items():
+        rows: dict[str, list[Any]] = {"tokens": [], "ner_tags": []}
+        for _ in range(n):
+            tags = rng.choices([[0], [0, 0], [1], [1, 2]], k=4)
+            numbers = [tag for part in tags for tag in part]
+            rows["ner_tags"].append(numbers)
+            rows["tokens"].append([rng.choice(people if tag else words) for tag in numbers])
+        parts[split] = datasets.Dataset.from_dict(rows, features=features)
+    return parts
 
 
 def _letters(rng: random.Random) -> str:
@@ -102,14 +129,16 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def run(dataset: str, method: str, folder: Path) -> tuple[Record, list[list[float]]]:
-    """The record, and some of its probabilities, or its losses where tokens are predicted."""
+    """The record, and some of its probabilities; of other tasks its losses, or else its tags."""
     (record,) = sweep([tiny(dataset, method)], Store(folder), progress=False).records
     losses = [point["loss"] for point in record.curve]
     if record.spec.task in PRETRAINING:
         losses += [record.metrics[name] for name in sorted(record.metrics) if "loss" in name]
-    if record.spec.task != "text-classification":
-        return record, [losses]
     with np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz") as stored:
+        if record.spec.task == "tagging":
+            return record, [losses or stored["predictions"].tolist()]
+        if record.spec.task != "text-classification":
+            return record, [losses]
         return record, stored["predictions"][:SHOWN].astype(float).round(5).tolist()
 
 
