@@ -115,7 +115,7 @@ def causal_language_model(problem: Problem) -> Outcome:
 def denoising_autoencoder(problem: Problem) -> Outcome:
     """Pre-train an encoder and a decoder, of as many layers each, to undo a corruption.
 
-    Of this model, the encoder is kept in the library's format.
+    Of this model, the encoder is kept in the library's format, with the decoder beside it.
     """
     corpus, hyper = _prepare(problem), problem.hyper
     objective, asked = (
@@ -135,7 +135,7 @@ def denoising_autoencoder(problem: Problem) -> Outcome:
         return judge_sequences(model, asked, corpus.log_probabilities, n // 4)
 
     def keep(folder: Path) -> None:
-        save_encoder(model.model.encoder, corpus.tokenizer, folder)
+        save_encoder(model.model.encoder, corpus.tokenizer, folder, decoder=model.model.decoder)
 
     stacks: list[Encoder | Decoder] = [model.model.encoder, model.model.decoder]
     return _pretrain(problem, corpus, model, stacks, objective, judged, keep)

@@ -149,6 +149,22 @@ METHODS: dict[str, Method] = {
             tasks=("sequence-copying",),
         ),
         Method(
+            name="warm-start",
+            title="Warm start",
+            version=1,
+            needs_model=True,
+            defaults={
+                "batch_size": 32,
+                "learning_rate": 1e-3,
+                "epochs": 3,
+                "min_updates": 150,
+                "weight_decay": 0.01,
+            },
+            candidates=[{"learning_rate": rate} for rate in (5e-4, 1e-3, 2e-3)],
+            implementation="utils.adaptation.sequence_to_sequence:warm_start",
+            tasks=("question-generation",),
+        ),
+        Method(
             name="token-counts",
             title="Token counts, no Transformer",
             version=1,

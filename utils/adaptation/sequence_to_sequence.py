@@ -1,4 +1,7 @@
-"""An encoder–decoder of our own Transformer, trained from random weights."""
+"""Encoder–decoders of our own Transformer, from random weights or from a pre-trained model."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +11,11 @@ from torch import Tensor, nn
 from utils import runtime
 from utils.adaptation.batching import training_batches
 from utils.adaptation.method import Outcome, Problem
-from utils.adaptation.training import Batch, Settings, count_updates, train
+from utils.adaptation.training import Batch, Progress, Settings, count_updates, train
+from utils.pretraining import unigram_log_probabilities
 from utils.pretraining.masking import IGNORED
+from utils.pretraining.model import load_encoder_decoder
+from utils.tasks.question_generation import Examples
 from utils.tasks.sequence_copying import END, PAD, START, SequencePairs
 from utils.transformer import (
     EncoderDecoder,
@@ -28,9 +34,8 @@ class TeacherForcing(nn.Module):
         self.model = model
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
-        """(batch, k) and (batch, q) → logits (batch · q, n_tokens)."""
-        logits = self.model(source_ids, (source_ids != PAD).long(), target_ids)
-        return logits.flatten(0, 1)
+        """(batch, k) and (batch, q) → logits (batch, q, n_tokens); 0 is padding."""
+        return self.model(source_ids, (source_ids != PAD).long(), target_ids)
 
 
 def encoder_decoder(problem: Problem) -> Outcome:
@@ -48,20 +53,67 @@ def encoder_decoder(problem: Problem) -> Outcome:
             norm="pre",
         )
     ).to(runtime.device())
-    n_updates = count_updates(
-        len(problem.train), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
-    )
-    lengths = np.full(len(problem.train), problem.train.labels.shape[1])
-    batches = training_batches(lengths, hyper["batch_size"], n_updates, problem.seed)
 
-    def validate(wrapped: nn.Module) -> float:
+    def validate(_: nn.Module) -> float:
         written = write(model, problem.validation)
         return float((written == problem.validation.labels).all(axis=1).mean())
 
+    progress, cost = _train(problem, model, problem.train, validate, start_id=START)
+    return Outcome(write(model, problem.evaluation), cost, progress.curve)
+
+
+LONGEST_QUESTION = 32
+"""Tokens of a question at most, its end included."""
+
+
+def warm_start(problem: Problem) -> Outcome:
+    """Fine-tune an encoder–decoder that begins with a pre-trained model, to write questions.
+
+    See `load_encoder_decoder` for what it begins with. The output bias begins with the frequencies
+    of tokens in the training questions.
+    """
+    from transformers import AutoTokenizer
+
+    if problem.model_path is None:
+        raise ValueError("a warm start needs a model")
+    runtime.seed_everything(problem.seed)
+    tokenizer = AutoTokenizer.from_pretrained(problem.model_path)
+    model = load_encoder_decoder(problem.model_path).to(runtime.device())
+    train_pairs, validation, evaluation = (
+        _in_pieces(examples, tokenizer, problem.max_length)
+        for examples in (problem.train, problem.validation, problem.evaluation)
+    )
+    counts = np.bincount(train_pairs.labels.flatten(), minlength=model.config.vocab_size)
+    counts[PAD] = 0
+    with torch.no_grad():
+        model.head.bias.copy_(unigram_log_probabilities(torch.from_numpy(counts)))
+    start_id = tokenizer.cls_token_id
+
+    def validate(_: nn.Module) -> float:
+        return -float(foretell(model, validation, start_id)[:, 0].mean())
+
+    progress, cost = _train(problem, model, train_pairs, validate, start_id=start_id)
+    return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
+
+
+def _train(
+    problem: Problem,
+    model: EncoderDecoder,
+    pairs: SequencePairs,
+    validate: Callable[[nn.Module], float],
+    start_id: int,
+) -> tuple[Progress, dict[str, float]]:
+    """Train on `pairs` as `problem.hyper` says; how it went, and what it cost."""
+    hyper = problem.hyper
+    n_updates = count_updates(
+        len(pairs), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
+    )
+    lengths = np.full(len(pairs), pairs.labels.shape[1])
+    batches = training_batches(lengths, hyper["batch_size"], n_updates, problem.seed)
     progress = train(
         TeacherForcing(model),
         batches,
-        lambda rows: _batch(problem.train, rows),
+        lambda rows: _batch(pairs, rows, start_id),
         validate,
         Settings(
             hyper["learning_rate"],
@@ -72,11 +124,11 @@ def encoder_decoder(problem: Problem) -> Outcome:
     )
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     n_examples = sum(len(batch) for batch in batches)
-    width, layers, length = hyper["d_model"], hyper["n_layers"], problem.train.labels.shape[1]
-    source_length = problem.train.source_ids.shape[1]
-    flops = encoder_flops(width, 4 * width, layers, n_examples, source_length)
-    flops += decoder_flops(width, 4 * width, layers, n_examples, length, source_length)
-    cost = {
+    width, inner, layers = model.config.d_model, model.config.d_ff, model.config.n_layers
+    length, source_length = pairs.labels.shape[1], pairs.source_ids.shape[1]
+    flops = encoder_flops(width, inner, layers, n_examples, source_length)
+    flops += decoder_flops(width, inner, layers, n_examples, length, source_length)
+    return progress, {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(n_examples),
@@ -85,7 +137,49 @@ def encoder_decoder(problem: Problem) -> Outcome:
         "parameters": n_weights,
         "trainable_parameters": n_weights,
     }
-    return Outcome(write(model, problem.evaluation), cost, progress.curve)
+
+
+def foretell(model: EncoderDecoder, pairs: SequencePairs, start_id: int) -> NDArray[np.float32]:
+    """Loss of each token of the targets, given the true ones before it, and whether the first
+    guess is right: (n_tokens, 2).
+
+    Leaves the model in `eval` mode.
+    """
+    model.eval()
+    teacher, rows = TeacherForcing(model), []
+    with torch.inference_mode():
+        for first in range(0, len(pairs), _AT_ONCE):
+            inputs, labels = _batch(
+                pairs, np.arange(first, min(first + _AT_ONCE, len(pairs))), start_id
+            )
+            logits, labels = teacher(**inputs).flatten(0, 1), labels.flatten()
+            loss = nn.functional.cross_entropy(logits, labels, reduction="none")
+            row = torch.stack([loss, (logits.argmax(dim=1) == labels).float()], dim=1)
+            rows.append(row[labels != IGNORED].cpu().numpy())
+    return np.concatenate(rows)
+
+
+_AT_ONCE = 64
+
+
+def _in_pieces(examples: Examples, tokenizer: Any, max_length: int) -> SequencePairs:
+    """[CLS] answer [SEP] sentence [SEP] → question [SEP], in word pieces, PAD after the end."""
+    sources = tokenizer(
+        examples.answers,
+        examples.sentences,
+        truncation=True,
+        max_length=max_length,
+        padding="max_length",
+        return_tensors="np",
+    )["input_ids"]
+    questions = tokenizer(
+        examples.questions,
+        truncation=True,
+        max_length=LONGEST_QUESTION + 1,
+        padding="max_length",
+        return_tensors="np",
+    )["input_ids"]
+    return SequencePairs(sources, questions[:, 1:])
 
 
 def write(model: EncoderDecoder, pairs: SequencePairs) -> NDArray[np.int64]:
@@ -104,11 +198,11 @@ def write(model: EncoderDecoder, pairs: SequencePairs) -> NDArray[np.int64]:
     return np.array([row + [PAD] * (width - len(row)) for row in found], dtype=np.int64)
 
 
-def _batch(pairs: SequencePairs, rows: NDArray[np.int64]) -> Batch:
+def _batch(pairs: SequencePairs, rows: NDArray[np.int64], start_id: int) -> Batch:
     labels = pairs.labels[rows]
-    starts = np.full((len(rows), 1), START)
+    starts = np.full((len(rows), 1), start_id)
     target_ids = np.concatenate([starts, labels[:, :-1]], axis=1)
-    wanted = _tensor(np.where(labels == PAD, IGNORED, labels)).flatten()
+    wanted = _tensor(np.where(labels == PAD, IGNORED, labels))
     source_ids = _tensor(pairs.source_ids[rows])
     return {"source_ids": source_ids, "target_ids": _tensor(target_ids)}, wanted
 

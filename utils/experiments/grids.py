@@ -164,10 +164,8 @@ class _Size:
     training: Hyper = field(default_factory=dict)
 
 
-_SST2, _AG_NEWS, _CONLL = "stanfordnlp/sst2", "fancyzhx/ag_news", "eriktks/conll2003"
-
-_LONGEST = {"tagging": 128}
-"""Most tokens of a sentence, where they are not 64: a word that is cut off is never tagged."""
+_SST2, _AG_NEWS = "stanfordnlp/sst2", "fancyzhx/ag_news"
+_CONLL, _SQUAD = "eriktks/conll2003", "rajpurkar/squad"
 
 _LEARNING_CURVES: dict[Profile, _Size] = {
     size.profile: size
@@ -211,10 +209,8 @@ def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, m
     hyper: Hyper = {}
     if "min_updates" in method.defaults:
         hyper = {"epochs": 2} if n is None else size.training
-    task = task_of(dataset)
     return Spec(
-        task=task,
-        max_length=_LONGEST.get(task, 64),
+        task=task_of(dataset),
         dataset=dataset,
         model=model if method.needs_model else None,
         method=method.name,
@@ -333,8 +329,8 @@ def objectives(
 
     Each objective is trained on the textbooks with as many operations as the others, and once more
     with as many tokens. Then sentences and news are classified, and in the profile `full` entities
-    are found, from its frozen features and by fine-tuning, with the learning rates and
-    regularisation that do best with seed 0.
+    are found, from its frozen features and by fine-tuning, and questions are written; with the
+    learning rates and regularisation that do best with seed 0.
     """
     n_seeds, flops, n_steps, hyper = _OBJECTIVES[check(profile)]
     size = _LEARNING_CURVES[check(profile)]
@@ -351,12 +347,13 @@ def objectives(
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     n_labels = max(n for n in size.n_train if n)
-    extra = [_CONLL] if profile == "full" else []  # there is no stand-in for it
+    extra = (_CONLL, _SQUAD) if profile == "full" else ()  # there are no stand-ins for them
     cells = [
         _cell(size, dataset, get_method(adaptation), n_labels, model.seed, pretrained(i))
         for i, model in enumerate(models)
         for dataset in datasets or (*size.datasets, *extra)
-        for adaptation in ("frozen", "full")
+        for adaptation in ("frozen", "full", "warm-start")
+        if task_of(dataset) in get_method(adaptation).tasks
     ]
     return Grid("objectives", cells, size.anchors[-1:], {"full": _RATES}, models)
 

@@ -1,6 +1,7 @@
 """BERT with its two heads, and the way to the library's format and back."""
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +13,13 @@ from utils.errors import CourseError
 from utils.transformer.bert import bert_config, bert_names, read_weights
 from utils.transformer.config import TransformerConfig
 from utils.transformer.layers import LayerNorm
-from utils.transformer.models import Decoder, Encoder, LanguageModelHead, initialise
+from utils.transformer.models import (
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    LanguageModelHead,
+    initialise,
+)
 from utils.transformer.positions import sinusoidal_positions
 
 if TYPE_CHECKING:
@@ -226,13 +233,21 @@ def save(
 
 
 def save_encoder(
-    encoder: Encoder, tokenizer: "BertTokenizer", folder: Path, *, causal: bool = False
+    encoder: Encoder,
+    tokenizer: "BertTokenizer",
+    folder: Path,
+    *,
+    causal: bool = False,
+    decoder: Decoder | None = None,
 ) -> None:
     """Write an encoder without a head, in half precision, as the library's `BertModel`.
 
     With `causal` its configuration says `is_decoder`: the library then masks what comes later.
-    Sentinels, which have numbers behind the vocabulary, are left out.
+    Sentinels, which have numbers behind the vocabulary, are left out. The weights of a `decoder`
+    stand beside those of the encoder, under our own names after "decoder."; the library passes over
+    them, and `load_encoder_decoder` finds them.
     """
+    from safetensors.torch import load_file, save_file
     from transformers import BertModel
 
     weights = encoder.state_dict()
@@ -247,6 +262,40 @@ def save_encoder(
     nn.Module.to(theirs, torch.float16)
     theirs.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if decoder is not None:
+        file = folder / "model.safetensors"
+        more = {
+            f"{_DECODER}{name}": tensor.half()
+            for name, tensor in decoder.state_dict().items()
+            if name != "embeddings.tokens.weight"  # the encoder's
+        }
+        save_file(load_file(file) | more, file, metadata={"format": "pt"})
+
+
+_DECODER = "decoder."
+
+
+def load_encoder_decoder(folder: Path) -> EncoderDecoder:
+    """An encoder–decoder that begins with the BERT in `folder`, in `eval` mode.
+
+    The decoder's weights are those that `save_encoder` wrote, if any are there. Otherwise they are
+    drawn (Rothe et al., 2020, TACL, call that BERT2RND), with heads that look at neighbours. A
+    model that was pre-trained as a causal one reads the source in the same way.
+    """
+    config = bert_config(folder)
+    causal = bool(json.loads((folder / "config.json").read_text("utf-8")).get("is_decoder"))
+    model = EncoderDecoder(config, causal=causal)
+    stored = {name: tensor.float() for name, tensor in read_weights(folder).items()}
+    model.encoder.load_state_dict(
+        {ours: stored[n] for n, ours in bert_names(config.n_layers).items()}
+    )
+    decoder = {n.removeprefix(_DECODER): t for n, t in stored.items() if n.startswith(_DECODER)}
+    if decoder:
+        tokens = model.encoder.embeddings.tokens.weight.detach()
+        model.decoder.load_state_dict({**decoder, "embeddings.tokens.weight": tokens})
+    else:
+        start_looking_at_neighbours(model.decoder)
+    return model.eval()
 
 
 def load(folder: Path, **changes: Any) -> BertForPretraining:

@@ -13,7 +13,7 @@ from utils.report.formatting import MISSING
 from utils.report.selection import budget, machine, size_label, title
 from utils.report.tables import Table
 from utils.sources import is_run_model, run_model
-from utils.tasks import get_task, tagging, task_of
+from utils.tasks import get_task, question_generation, tagging, task_of
 from utils.tasks.pretraining_objectives import NAME
 
 _COSTS = {"optimiser_steps": "Updates", "tokens_seen": "Tokens", "flops": "FLOPs"}
@@ -51,7 +51,7 @@ def objectives_table(records: Iterable[Record]) -> Table:
         )
     return Table(
         "objectives",
-        "What each pre-training objective transfers to: accuracy, or F1 of entities, in %",
+        "What each pre-training objective transfers to: accuracy, or what the column says, in %",
         ["Budget", "Objective", *_COSTS.values(), *map(_heading, measured)],
         [
             [
@@ -130,8 +130,9 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
 
 def _heading(column: _Column) -> str:
     dataset, method, n = column
-    what = "sentences (F1)" if task_of(dataset) == tagging.NAME else "labels"
-    return f"{dataset}, {title(method).lower()}, {size_label(n)} {what}"
+    task = task_of(dataset)
+    kind = {tagging.NAME: "sentences (F1)", question_generation.NAME: "questions (tokens right)"}
+    return f"{dataset}, {title(method).lower()}, {size_label(n)} {kind.get(task, 'labels')}"
 
 
 def _origins(rows: list[_Row]) -> list[str]:

@@ -8,6 +8,7 @@ from utils.errors import CourseError
 from utils.tasks import (
     language_modelling,
     pretraining_objectives,
+    question_generation,
     sequence_copying,
     tagging,
     text_classification,
@@ -51,6 +52,7 @@ TASKS: dict[str, Task] = {
     for module in (
         text_classification,
         tagging,
+        question_generation,
         sequence_copying,
         language_modelling,
         pretraining_objectives,
@@ -71,4 +73,9 @@ def get_task(name: str) -> Task:
 
 def task_of(dataset_id: str) -> str:
     """Name of the task that the labels of a data set are for."""
-    return tagging.NAME if dataset_id in tagging.LAYOUTS else text_classification.NAME
+    if dataset_id in tagging.LAYOUTS:
+        return tagging.NAME
+    return question_generation.NAME if dataset_id in question_generation.DATASETS else _DEFAULT
+
+
+_DEFAULT = text_classification.NAME

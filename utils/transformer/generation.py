@@ -33,7 +33,7 @@ def greedy_search(
         max_new_tokens: how many to write at most.
         use_cache: keep the keys and values of earlier positions instead of computing them again.
     """
-    memory = model.encoder(source_ids, source_mask)
+    memory = model.read(source_ids, source_mask)
     caches = [LayerCache() for _ in model.decoder.layers] if use_cache else None
     tokens = source_ids.new_full((len(source_ids), 1), start_id)
     ended = torch.zeros(len(source_ids), dtype=torch.bool, device=source_ids.device)
@@ -68,7 +68,7 @@ def beam_search(
     for all targets it finds the best one. The other arguments are those of `greedy_search`.
     """
     n_sources, device = len(source_ids), source_ids.device
-    memory = model.encoder(source_ids, source_mask).repeat_interleave(n_beams, dim=0)
+    memory = model.read(source_ids, source_mask).repeat_interleave(n_beams, dim=0)
     memory_mask = source_mask.repeat_interleave(n_beams, dim=0)
     first_rows = n_beams * torch.arange(n_sources, device=device)[:, None]
     caches = [LayerCache() for _ in model.decoder.layers]

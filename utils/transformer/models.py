@@ -151,12 +151,14 @@ class LanguageModelHead(nn.Module):
 class EncoderDecoder(nn.Module):
     """The Transformer of Vaswani et al., 2017: the decoder writes while it looks at the source.
 
-    Encoder, decoder and head share one table of token vectors.
+    Encoder, decoder and head share one table of token vectors. With `causal`, each position of the
+    source is read without those after it.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, *, causal: bool = False) -> None:
         super().__init__()
         self.config = config
+        self.causal = causal
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.decoder.embeddings.tokens = self.encoder.embeddings.tokens
@@ -167,8 +169,17 @@ class EncoderDecoder(nn.Module):
 
         `source_ids` and `source_mask` are (b, k).
         """
-        memory = self.encoder(source_ids, source_mask)
+        memory = self.read(source_ids, source_mask)
         return self.head(self.decoder(target_ids, memory, source_mask))
+
+    def read(self, source_ids: Tensor, source_mask: Tensor) -> Tensor:
+        """What the decoder looks at: (b, k) → (b, k, d_model)."""
+        if not self.causal:
+            return self.encoder(source_ids, source_mask)
+        # Padding stands on the right, where no real token looks.
+        k = source_ids.shape[1]
+        mask = causal_mask(k, k, source_ids.device)
+        return self.encoder.encode(self.encoder.embeddings(source_ids), mask)
 
 
 def initialise(model: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """Grids: their size, their trials and the hyper-parameters that these choose."""
 
+from itertools import product
+
 import pytest
 
 from utils.adaptation import METHODS
@@ -99,6 +101,9 @@ def test_pretraining_takes_longer_with_more_tokens_and_wider_models(make_record)
     assert 100.0 < seconds(d_model=256) < 200.0
 
 
+USES = ("frozen", "full")
+
+
 @pytest.fixture
 def objectives() -> Grid:
     return get_grid("objectives")("full")
@@ -126,12 +131,14 @@ def test_cells_take_the_model_that_was_pretrained_for_them(objectives, make_reco
         for n, spec in enumerate(objectives.pretraining)
     ]
     bound = objectives.bind(records)
-    assert len(bound.cells) == len(records) * 3 * 2
-    assert {(cell.task, cell.dataset, cell.max_length) for cell in bound.cells} == {
-        ("text-classification", "stanfordnlp/sst2", 64),
-        ("text-classification", "fancyzhx/ag_news", 64),
-        ("tagging", "eriktks/conll2003", 128),
+    assert len(bound.cells) == len(records) * 7
+    assert {(cell.task, cell.dataset, cell.method) for cell in bound.cells} == {
+        *product(["text-classification"], ["stanfordnlp/sst2", "fancyzhx/ag_news"], USES),
+        *product(["tagging"], ["eriktks/conll2003"], USES),
+        ("question-generation", "rajpurkar/squad", "warm-start"),
     }
+    # The models have positions for sequences as long as those they were pre-trained on.
+    assert {cell.max_length for cell in [*bound.cells, *objectives.pretraining]} == {64}
     for cell, before in zip(bound.cells, objectives.cells, strict=True):
         number = int(before.model.removeprefix("run/"))
         assert cell.model == f"run/{records[number].key}"

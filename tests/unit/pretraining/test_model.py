@@ -16,6 +16,7 @@ from utils.pretraining.model import (
     BertForPretraining,
     export,
     load,
+    load_encoder_decoder,
     save,
     save_encoder,
     start_from_vectors,
@@ -198,3 +199,46 @@ def test_sentinels_are_not_stored(documentation: Corpus, tmp_path: Path) -> None
     ids = torch.randint(5, CONFIG.vocab_size, (2, 12))
     hidden = theirs(ids).last_hidden_state
     torch.testing.assert_close(hidden, model.model.encoder(ids), atol=5e-3, rtol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(documentation: Corpus):
+    return train_tokenizer(documentation.train.texts, 2048)
+
+
+@torch.no_grad()
+def test_an_autoencoder_comes_back_with_its_decoder(tokenizer, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = DenoisingAutoencoder(replace(CONFIG, vocab_size=2060)).eval()  # with sentinels
+    for weight in made.parameters():
+        weight.add_(torch.randn_like(weight) * 0.1)
+    stacks = made.model.encoder, made.model.decoder
+    save_encoder(stacks[0], tokenizer, tmp_path, decoder=stacks[1])
+    again = load_encoder_decoder(tmp_path)
+    batch = inputs()
+    source, mask, target = batch["input_ids"], batch["attention_mask"], batch["input_ids"][:, :9]
+    expected = made(source, mask, target)[..., :2048] - made.model.head.bias[:2048]
+    torch.testing.assert_close(again(source, mask, target), expected, atol=0.03, rtol=0.01)
+    library = AutoModel.from_pretrained(tmp_path, dtype=torch.float32)
+    hidden = library(input_ids=source, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(again.read(source, mask), hidden, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("causal", [False, True])
+def test_an_encoder_gets_a_decoder_of_its_own(causal: bool, tokenizer, tmp_path: Path) -> None:
+    made = model().encoder
+    save_encoder(made, tokenizer, tmp_path, causal=causal)
+    again = load_encoder_decoder(tmp_path)
+    assert again.decoder.embeddings.tokens is again.encoder.embeddings.tokens
+    source = inputs()["input_ids"]
+    mask = torch.ones_like(source)
+    before = again.read(source, mask)
+    changed = source.clone()
+    changed[:, 12] = 7
+    moved = (again.read(changed, mask) - before).abs().amax(dim=(0, 2)) > 1e-6
+    assert moved.tolist() == [not causal] * 12 + [True] * 8
+    # Padding on the right changes nothing of what stands before it.
+    padded = torch.cat([source, torch.zeros(3, 4, dtype=torch.long)], dim=1)
+    seen = torch.cat([mask, torch.zeros(3, 4, dtype=torch.long)], dim=1)
+    torch.testing.assert_close(again.read(padded, seen)[:, :20], before, atol=1e-5, rtol=1e-5)
