@@ -107,20 +107,21 @@ def pretrained(number: int) -> str:
 
 
 def _with(cell: Spec, candidate: Hyper) -> Spec:
-    """The cell with complete hyper-parameters: the method's defaults, then the candidate's."""
-    hyper = {**METHODS[cell.method].defaults, **cell.hyper, **candidate}
+    """The cell with complete hyper-parameters: its own, else the candidate's, else the defaults."""
+    hyper = {**METHODS[cell.method].defaults, **candidate, **cell.hyper}
     return cell.model_copy(update={"hyper": hyper})
 
 
 LESSON_01 = ("majority", "tfidf", "frozen", "full", "random-init")
 """The methods of lesson 01's learning curves."""
 
-_RATES: list[Hyper] = [{"learning_rate": rate} for rate in (2e-4, 5e-4, 1e-3)]
+_RATES: list[Hyper] = [{"learning_rate": rate, "epochs": 8} for rate in (2e-4, 5e-4, 1e-3)]
 
 _OF_SMALL_MODELS: dict[str, dict[str, list[Hyper]]] = {
     COURSE_BERT: {"full": _RATES, "random-init": _RATES}
 }
-"""A narrow model takes larger steps; the number of trials stays the same."""
+"""A narrow model takes larger steps, and as many passes over the examples as one from random
+weights; the number of trials stays the same."""
 
 
 def learning_curves(
