@@ -11,7 +11,7 @@ from utils.errors import CourseError
 from utils.experiments import Record, is_stale, read_records
 from utils.report import published
 from utils.report.published import Change
-from utils.report.selection import is_embedded
+from utils.report.selection import budget, is_embedded
 from utils.tasks import get_task
 
 
@@ -31,8 +31,9 @@ def publish(
     """Put `records` into `results/records/<name>.jsonl` and render all pages anew.
 
     A record that is published already stays as it is. One that has become stale makes way for a new
-    record of the same spec. Nothing is written unless everything can be: the pages are rendered
-    before the first file changes.
+    record of the same spec, and so does the same experiment with other settings, or with an earlier
+    version of a checkpoint of the course. Nothing is written unless everything can be: the pages
+    are rendered before the first file changes.
 
     Args:
         records: of profile full, on real data; reported runs and the trials that tuned them.
@@ -106,9 +107,38 @@ def _is_published(record: Record, old: dict[str, Record]) -> bool:
 
 
 def _superseded(old: dict[str, Record], new: dict[str, Record]) -> set[str]:
-    """Keys of published stale records whose spec is among the new ones."""
+    """Keys of published records that make way for the new ones.
+
+    Stale records of the same spec, the same experiments with other settings, and what was measured
+    with a checkpoint of the course that has since been shipped anew under its name.
+    """
     specs = [record.spec for record in new.values()]
-    return {key for key, record in old.items() if is_stale(record) and record.spec in specs}
+    experiments = {_experiment(record) for record in new.values() if record.spec.split == "test"}
+    shipped = {record.spec.model: _weights(record) for record in new.values() if _weights(record)}
+    return {
+        key
+        for key, record in old.items()
+        if key not in new
+        and (
+            (is_stale(record) and record.spec in specs)
+            or (record.spec.split == "test" and _experiment(record) in experiments)
+            or (
+                _weights(record)
+                and _weights(record) != shipped.get(record.spec.model, _weights(record))
+            )
+        )
+    }
+
+
+def _experiment(record: Record) -> tuple[str, str]:
+    """What a table shows in one place: the spec without its settings, but with its budget."""
+    return record.spec.model_copy(update={"hyper": {}}).identity(), budget(record)
+
+
+def _weights(record: Record) -> str | None:
+    """Fingerprint of the checkpoint of the course that was used, if one was."""
+    source = record.provenance.get("model_source")
+    return source["fingerprint"] if source and source["kind"] == "course" else None
 
 
 def _published_files(results: Path) -> dict[Path, list[Record]]:

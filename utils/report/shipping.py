@@ -69,6 +69,14 @@ def ship(record: Record, name: str) -> Path:
     return target
 
 
+_STARTS = {
+    "counts": "token vectors from counts, first heads at neighbouring tokens",
+    "neighbours": "first heads at neighbouring tokens",
+    "bert": "all weights drawn as in BERT",
+}
+"""How a training begins (lesson 03, section 6)."""
+
+
 def model_card(record: Record, name: str) -> str:
     """The model card of a checkpoint, in Markdown with the Hub's header."""
     source, hyper, cost = record.provenance["source"], record.spec.hyper, record.cost
@@ -117,7 +125,8 @@ def model_card(record: Record, name: str) -> str:
             f"minutes on {machine(record)}. {hyper['rate']:.0%} of the tokens hidden, of these "
             f"{hyper['mask_share']:.0%} by [MASK]; wrong next sentences from "
             f"{str(hyper['negatives']).replace('-', ' ')}s; {hyper['optimizer']}, learning rate "
-            f"{hyper['learning_rate']:g}. All settings: `course show {record.key}`.",
+            f"{hyper['learning_rate']:g}, climbing over the first {hyper['warmup']:.0%} of the "
+            f"updates; {_STARTS[hyper['start']]}. All settings: `course show {record.key}`.",
             "",
             "| updates | loss in training | held-out loss of hidden tokens | gain |",
             "|---:|---:|---:|---:|",

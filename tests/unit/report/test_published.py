@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from utils.errors import CourseError
-from utils.experiments import Store, read_records
+from utils.experiments import Record, Spec, Store, read_records
+from utils.experiments.spec import key_of
 from utils.report import figures
 from utils.report.publish import publish
 from utils.report.published import NOTHING_YET, check, render_all, write, write_own
@@ -203,6 +204,41 @@ def test_a_stale_record_makes_way_for_its_successor(project, make_record):
     result = publish([make_record()], project / "results", name="learning-curves")
     assert result.superseded == [old.key]
     assert {r.key for r in read_records(file)} == {make_record().key, other.key}
+
+
+def test_an_experiment_with_other_settings_makes_way(project, make_record, make_pretraining):
+    old = [make_record(hyper={"learning_rate": 1e-4}), make_record(seed=1)]
+    trials = [make_record(split="validation", hyper={"learning_rate": r}) for r in (1e-4, 5e-4)]
+    budgets = [
+        make_pretraining("objective-mlm", task="pretraining-objectives", hyper=hyper)
+        for hyper in ({"flops": 1e13}, {"n_steps": 790})
+    ]
+    first = publish([*old, *trials, *budgets], project / "results", name="x")
+    assert not first.superseded
+    new = make_record(hyper={"learning_rate": 5e-4})
+    assert publish([new], project / "results", name="x").superseded == [old[0].key]
+    longer = make_pretraining(
+        "objective-mlm", task="pretraining-objectives", hyper={"n_steps": 900}
+    )
+    assert publish([longer], project / "results", name="x").superseded == [budgets[1].key]
+
+
+def test_what_was_measured_with_an_earlier_checkpoint_makes_way(project, make_record):
+    def with_weights(fingerprint, **fields):
+        content = make_record(model="course/course-bert-mini", **fields).model_dump()
+        mark = {"kind": "course", "fingerprint": fingerprint}
+        content["provenance"]["model_source"] = mark
+        spec, versions = Spec(**content["spec"]), content["provenance"]["versions_of"]
+        content["key"] = key_of(spec, "1111222233334444", fingerprint, versions)
+        return Record(**content)
+
+    old = [with_weights("a" * 16), with_weights("a" * 16, seed=1), make_record("tfidf")]
+    publish(old, project / "results", name="x")
+    again = publish([with_weights("a" * 16, seed=2)], project / "results", name="x")
+    assert not again.superseded
+    result = publish([with_weights("b" * 16, seed=5)], project / "results", name="x")
+    known = [*old[:2], with_weights("a" * 16, seed=2)]
+    assert result.superseded == sorted(record.key for record in known)
 
 
 def test_only_stale_records_make_a_page_that_says_so(project, make_record):
