@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def publish(
         raise CourseError(f"{name!r} cannot name a file: use lower-case letters, digits, hyphens.")
     if not records:
         raise CourseError("There are no records to publish. Run the grid with profile full first.")
+    records = _newest(records)
     for record in records:
         _check_publishable(record)
     before = _published_files(results)
@@ -128,6 +129,16 @@ def _superseded(old: dict[str, Record], new: dict[str, Record]) -> set[str]:
             )
         )
     }
+
+
+def _newest(records: Sequence[Record]) -> list[Record]:
+    """The records without those that others among them have superseded."""
+    kept: dict[Hashable, Record] = {}
+    shipped: dict[str | None, str | None] = {}
+    for record in sorted(records, key=lambda r: str(r.provenance["created"])):
+        kept[_experiment(record) if record.spec.split == "test" else record.key] = record
+        shipped[record.spec.model] = _weights(record)
+    return [r for r in kept.values() if _weights(r) == shipped[r.spec.model]]
 
 
 def _experiment(record: Record) -> tuple[str, str]:

@@ -126,7 +126,7 @@ def model_card(record: Record, name: str) -> str:
             f"{hyper['mask_share']:.0%} by [MASK]; wrong next sentences from "
             f"{str(hyper['negatives']).replace('-', ' ')}s; {hyper['optimizer']}, learning rate "
             f"{hyper['learning_rate']:g}, climbing over the first {hyper['warmup']:.0%} of the "
-            f"updates; {_STARTS[hyper['start']]}. All settings: `course show {record.key}`.",
+            f"updates; {_STARTS[str(hyper['start'])]}. All settings: `course show {record.key}`.",
             "",
             "| updates | loss in training | held-out loss of hidden tokens | gain |",
             "|---:|---:|---:|---:|",

@@ -217,6 +217,8 @@ def test_an_experiment_with_other_settings_makes_way(project, make_record, make_
     assert not first.superseded
     new = make_record(hyper={"learning_rate": 5e-4})
     assert publish([new], project / "results", name="x").superseded == [old[0].key]
+    together = [make_record(hyper={"learning_rate": 1e-4}, created="2025-01-01"), new]
+    assert not publish(together, project / "results", name="x").added
     longer = make_pretraining(
         "objective-mlm", task="pretraining-objectives", hyper={"n_steps": 900}
     )
