@@ -106,7 +106,7 @@ def list_lessons(as_json: Json = False) -> None:
 
 @app.command()
 def bench(
-    grid: Annotated[str, typer.Argument(help="learning-curves, sequence-copying, or speed.")],
+    grid: Annotated[str, typer.Argument(help="A grid (an unknown name lists them), or speed.")],
     profile: ProfileOption = "quick",
     dataset: Annotated[list[str] | None, typer.Option(help="Hub id; repeatable.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Method; repeatable.")] = None,
