@@ -1,5 +1,6 @@
-"""Fine-tuning: all weights are trained, from pre-trained or from random ones."""
+"""Fine-tuning: an encoder and a linear layer on it are trained, as a whole or in part."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from utils import runtime
+from utils.adaptation import parts
 from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
@@ -24,8 +26,11 @@ _NOT_COUNTED = -100
 
 
 def full(problem: Problem) -> Outcome:
-    """Train encoder and classifier together, from the pre-trained weights (Devlin et al., 2019)."""
-    return _fit(problem, pretrained=True)
+    """Train encoder and classifier together, from the pre-trained weights (Devlin et al., 2019).
+
+    With `layer_decay` below 1, lower layers learn more slowly, see `decayed_rates`.
+    """
+    return _fit(problem)
 
 
 def random_init(problem: Problem) -> Outcome:
@@ -33,12 +38,40 @@ def random_init(problem: Problem) -> Outcome:
     return _fit(problem, pretrained=False)
 
 
-def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
+def top_layers(problem: Problem) -> Outcome:
+    """Train the classifier and the highest layers; see `parts.top_layers`."""
+    return _fit(problem, parts.top_layers)
+
+
+def gradual_unfreezing(problem: Problem) -> Outcome:
+    """Train the classifier first, then one layer more at a time; see `parts.unfrozen_blocks`."""
+    return _fit(problem)
+
+
+def bitfit(problem: Problem) -> Outcome:
+    """Train the classifier and all biases; see `parts.biases`."""
+    return _fit(problem, parts.biases)
+
+
+def lora(problem: Problem) -> Outcome:
+    """Train the classifier and updates of low rank; see `parts.lora`."""
+    return _fit(problem, parts.lora)
+
+
+def adapters(problem: Problem) -> Outcome:
+    """Train the classifier and small layers put in between; see `parts.adapters`."""
+    return _fit(problem, parts.adapters)
+
+
+def _fit(
+    problem: Problem, part: parts.Part = parts.everything, *, pretrained: bool = True
+) -> Outcome:
     if problem.model_path is None:
         raise ValueError("fine-tuning needs a model")
     hyper, task = problem.hyper, get_task(problem.task)
     runtime.seed_everything(problem.seed)
     encoder = load_encoder(problem.model_path, pretrained=pretrained, dropout=hyper["dropout"])
+    part(encoder, hyper)
     tags_words = problem.task == tagging.NAME
     classifier = WordClassifier if tags_words else TextClassifier
     model = classifier(encoder, problem.n_classes).to(runtime.device())
@@ -63,6 +96,9 @@ def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
         metrics, _ = task.score(predict(model, validation), problem.validation)
         return metrics[task.METRIC]
 
+    unfreeze = _unfreezing(encoder, n_updates, hyper.get("unfrozen_by", 0.0))
+    decay = hyper.get("layer_decay", 1.0)
+    n_trained = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     progress = train(
         model,
         batches,
@@ -70,20 +106,42 @@ def _fit(problem: Problem, *, pretrained: bool) -> Outcome:
         validate,
         Settings(hyper["learning_rate"], n_updates, weight_decay=hyper["weight_decay"]),
         problem.checkpoint if n_updates >= CHECKPOINTED_UPDATES else None,
+        rates=parts.decayed_rates(encoder, decay) if decay < 1 else None,
+        before_update=unfreeze,
     )
     shapes = [(len(batch), int(lengths[batch].max())) for batch in batches]
-    n_weights = float(sum(p.numel() for p in model.parameters()))
+    flops = 0.0
+    for update, shape in enumerate(shapes):
+        if unfreeze is not None:
+            unfreeze(update)
+        flops += (1 + parts.backward_share(encoder)) * forward_flops(encoder.config, *shape)
     cost = {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(sum(size for size, _ in shapes)),
         "tokens_seen": float(sum(size * length for size, length in shapes)),
-        "flops": 3 * sum(forward_flops(encoder.config, *shape) for shape in shapes),
-        "parameters": n_weights,
-        "trainable_parameters": n_weights,
+        "flops": flops,
+        "parameters": float(sum(p.numel() for p in model.parameters())),
+        "trainable_parameters": n_trained,
     }
     wanted = tokenise(problem.evaluation.texts, problem.model_path, problem.max_length)
     return Outcome(predict(model, wanted), cost, progress.curve)
+
+
+def _unfreezing(
+    encoder: nn.Module, n_updates: int, unfrozen_by: float
+) -> Callable[[int], None] | None:
+    """Freezes and unfreezes blocks before each update; None where all are trained all the time."""
+    if not unfrozen_by:
+        return None
+    stack = parts.blocks(encoder)
+
+    def before_update(update: int) -> None:
+        n = parts.unfrozen_blocks(update, n_updates, len(stack), unfrozen_by)
+        for number, block in enumerate(reversed(stack)):
+            block.requires_grad_(number < n)
+
+    return before_update
 
 
 def predict(model: nn.Module, tokenised: Tokenised) -> NDArray[Any]:

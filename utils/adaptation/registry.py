@@ -58,6 +58,22 @@ def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyp
     )
 
 
+def _fine_tuning(
+    name: str, title: str, function: str, rates: list[float], **hyper: float
+) -> Method:
+    """A way of fine-tuning, with three learning rates to choose from; the middle one is default."""
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=True,
+        defaults={**_GRADIENT, "learning_rate": rates[1], "epochs": 3, **hyper},
+        candidates=[{"learning_rate": rate} for rate in rates],
+        implementation=f"utils.adaptation.fine_tuning:{function}",
+        tasks=_WITH_ENCODER,
+    )
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -119,6 +135,31 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.fine_tuning:full",
             tasks=_WITH_ENCODER,
         ),
+        _fine_tuning(
+            "full-long",
+            "Fine-tuning, 20 epochs",
+            "full",
+            [2e-5, 5e-5, 1e-4],
+            epochs=20,
+        ),
+        _fine_tuning(
+            "layer-decay",
+            "Fine-tuning, lower layers more slowly",
+            "full",
+            [1e-4, 2e-4, 4e-4],
+            layer_decay=0.8,
+        ),
+        _fine_tuning(
+            "gradual-unfreezing",
+            "Gradual unfreezing",
+            "gradual_unfreezing",
+            [5e-5, 1e-4, 2e-4],
+            unfrozen_by=0.5,
+        ),
+        _fine_tuning("top-layers", "Top 2 layers", "top_layers", [1e-4, 2e-4, 5e-4], top_layers=2),
+        _fine_tuning("adapters", "Adapters", "adapters", [3e-4, 1e-3, 3e-3], bottleneck=48),
+        _fine_tuning("lora", "LoRA", "lora", [5e-4, 1e-3, 2e-3], rank=8, alpha=16),
+        _fine_tuning("bitfit", "BitFit", "bitfit", [5e-4, 1e-3, 3e-3]),
         Method(
             name="random-init",
             title="Random initialisation",

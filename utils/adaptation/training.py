@@ -62,6 +62,9 @@ def train(
     validate: Callable[[nn.Module], float],
     settings: Settings,
     checkpoint: Path | None = None,
+    *,
+    rates: list[tuple[list[nn.Parameter], float]] | None = None,
+    before_update: Callable[[int], None] | None = None,
 ) -> Progress:
     """Train `model` in place with cross-entropy; it ends with the weights that validated best.
 
@@ -75,6 +78,8 @@ def train(
         settings: learning rate, schedule and the like.
         checkpoint: file for the state after each evaluation; a run that finds it goes on from
             there, and reaches the weights that it would have reached undisturbed.
+        rates: weights whose learning rate is not `settings.learning_rate`, and its factor.
+        before_update: called with the number of each update, from 0 on, before it is made.
     """
     from accelerate import Accelerator
 
@@ -82,7 +87,7 @@ def train(
         mixed_precision=runtime.precision().name if settings.mixed_precision else "no",
         cpu=runtime.device().type == "cpu",
     )
-    optimizer = _optimizer(model, settings)
+    optimizer = _optimizer(model, settings, rates or [])
     model, optimizer = accelerator.prepare(model, optimizer)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _schedule(step, settings.n_updates, settings.warmup)
@@ -95,6 +100,8 @@ def train(
     started = time.perf_counter()
     for update in range(progress.n_updates, settings.n_updates):
         model.train()
+        if before_update is not None:
+            before_update(update)
         inputs, labels = make_batch(batches[update])
         with accelerator.autocast():
             logits = model(**inputs)
@@ -129,16 +136,21 @@ def _schedule(step: int, n_updates: int, warmup: float) -> float:
     return max(0.0, (n_updates - step) / max(1.0, n_updates - climb))
 
 
-def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
+def _optimizer(
+    model: nn.Module, settings: Settings, rates: list[tuple[list[nn.Parameter], float]]
+) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, 2019, ICLR); biases and layer norms are not decayed."""
-    weights = [p for p in model.parameters() if p.requires_grad]
+    slower = {id(p) for parameters, _ in rates for p in parameters}
+    others = [p for p in model.parameters() if id(p) not in slower]
+    groups = []
+    for parameters, factor in [(others, 1.0), *rates]:
+        weights = [p for p in parameters if p.requires_grad]
+        for is_matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
+            if chosen := [p for p in weights if (p.ndim > 1) == is_matrix]:
+                rate = factor * settings.learning_rate
+                groups.append({"params": chosen, "weight_decay": decay, "lr": rate})
     return torch.optim.AdamW(
-        [
-            {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-        fused=runtime.device().type in ("cpu", "cuda"),
+        groups, lr=settings.learning_rate, fused=runtime.device().type in ("cpu", "cuda")
     )
 
 

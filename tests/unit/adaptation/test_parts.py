@@ -1,0 +1,199 @@
+"""What is trained, what stays bit for bit, and what is added, on the packaged MiniLM."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from utils import sources
+from utils.adaptation import METHODS, Problem, fine_tuning, get_method, parts
+from utils.adaptation.encoder import TextClassifier, load_encoder
+from utils.adaptation.training import Settings, _optimizer
+from utils.errors import CourseError
+from utils.tasks.text_classification import load, score, subset
+
+MODEL, _ = sources.model_path(sources.MINILM)
+D, LAYERS = 384, 6
+MATRICES = 12 * D * D  # of a layer: four of attention, two of width 4 D
+VECTORS = 13 * D  # of a layer: biases of the matrices (9 D), layer norms (4 D)
+EMBEDDINGS = (30522 + 512 + 2 + 2) * D
+HEAD = 2 * D + 2
+ALL = EMBEDDINGS + LAYERS * (MATRICES + VECTORS) + HEAD
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load("stanfordnlp/sst2", profile="smoke", validation_limit=24, test_limit=100)
+
+
+def problem(splits, method: str, n: int = 16, **hyper) -> Problem:
+    small = {"batch_size": 8, "epochs": 1, "min_updates": 4}
+    return Problem(
+        train=subset(splits.train, n, 0), validation=splits.validation, evaluation=splits.test,
+        n_classes=2, seed=0, max_length=64, model_path=MODEL,
+        hyper={**METHODS[method].defaults, **small, **hyper},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outcomes(splits):
+    """Each method once, with the encoder that it has left."""
+    found, predict = {}, fine_tuning.predict
+    for name in COUNTS:
+        models: list[nn.Module] = []
+
+        def kept(model, tokenised, models=models):
+            models.append(model)
+            return predict(model, tokenised)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fine_tuning, "predict", kept)
+            found[name] = get_method(name).fit(problem(splits, name)), models[-1].encoder
+    return found
+
+
+COUNTS = {
+    "full": ALL,
+    "layer-decay": ALL,
+    "gradual-unfreezing": ALL,
+    "top-layers": 2 * (MATRICES + VECTORS) + HEAD,
+    "bitfit": LAYERS * (9 + 2) * D + D + HEAD,
+    "lora": LAYERS * 2 * (2 * 8 * D) + HEAD,
+    "adapters": LAYERS * (2 * (2 * 48 * D + 48 + D) + 4 * D) + HEAD,
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_trainable_weights_by_formula(outcomes, name: str) -> None:
+    outcome, _ = outcomes[name]
+    assert outcome.cost["trainable_parameters"] == COUNTS[name]
+    assert outcome.predictions.shape == (100, 2)
+    assert outcome.cost["optimiser_steps"] == 4
+
+
+def original(name: str) -> str:
+    """The name that a weight had before layers were put around it."""
+    return name.replace("base_layer.", "").replace("dense.0.", "dense.")
+
+
+def is_trained(method: str, name: str) -> bool:
+    if method == "top-layers":
+        return name.startswith(("encoder.layer.4.", "encoder.layer.5."))
+    if method == "bitfit":
+        return name.endswith("bias")
+    return method == "adapters" and "LayerNorm" in name and name.startswith("encoder.")
+
+
+@pytest.mark.parametrize("name", ["top-layers", "bitfit", "lora", "adapters"])
+def test_what_is_frozen_stays_bit_for_bit(outcomes, name: str) -> None:
+    _, encoder = outcomes[name]
+    before = dict(load_encoder(MODEL).named_parameters())
+    after = {original(n): weights for n, weights in encoder.named_parameters()}
+    assert before.keys() <= after.keys()
+    for weights_name, weights in before.items():
+        # Biases of keys change no attention weight (the softmax takes off what all scores share).
+        if is_trained(name, weights_name) and not weights_name.endswith("key.bias"):
+            assert not weights.equal(after[weights_name]), weights_name
+        elif not is_trained(name, weights_name):
+            assert weights.equal(after[weights_name]), weights_name
+
+
+def test_what_the_trainings_cost(outcomes) -> None:
+    flops = {name: outcome.cost["flops"] for name, (outcome, _) in outcomes.items()}
+    assert flops["top-layers"] == pytest.approx(flops["full"] * (1 + 2 / 6 + 2 / 6) / 3)
+    assert flops["top-layers"] < flops["gradual-unfreezing"] < flops["full"]
+    assert flops["bitfit"] == pytest.approx(flops["full"] * 2 / 3)
+    assert flops["lora"] == pytest.approx(flops["full"] * 2 / 3, rel=0.02)
+
+
+def test_lora_begins_as_nothing_and_can_be_merged() -> None:
+    torch.manual_seed(0)
+    ids = torch.randint(1000, 2000, (2, 12))
+    plain, low_rank = load_encoder(MODEL).eval(), load_encoder(MODEL).eval()
+    parts.lora(low_rank, {"rank": 4, "alpha": 8})
+    with torch.no_grad():
+        expected = plain(input_ids=ids).last_hidden_state
+        torch.testing.assert_close(low_rank(input_ids=ids).last_hidden_state, expected)
+        for name, weights in low_rank.named_parameters():
+            if "lora_B" in name:
+                weights.normal_(std=0.02)
+        unmerged = low_rank(input_ids=ids).last_hidden_state
+        assert (unmerged - expected).abs().max() > 0.01
+        layers = [module for module in low_rank.modules() if hasattr(module, "lora_A")]
+        assert len(layers) == 2 * LAYERS
+        for layer in layers:
+            layer.merge()
+        merged = low_rank(input_ids=ids).last_hidden_state
+    torch.testing.assert_close(merged, unmerged, atol=1e-4, rtol=1e-4)
+
+
+def test_adapters_begin_as_nearly_nothing() -> None:
+    ids = torch.randint(1000, 2000, (2, 12))
+    plain, adapted = load_encoder(MODEL).eval(), load_encoder(MODEL).eval()
+    parts.adapters(adapted, {"bottleneck": 16})
+    with torch.no_grad():
+        expected = plain(input_ids=ids).last_hidden_state
+        found = adapted(input_ids=ids).last_hidden_state
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_blocks_are_unfrozen_from_the_top() -> None:
+    counts = [parts.unfrozen_blocks(update, 100, 7, 0.5) for update in range(100)]
+    assert counts[0] == 0
+    assert counts[49] == 6
+    assert counts[50:] == [7] * 50
+    assert sorted(counts) == counts
+    assert set(counts) == set(range(8))
+    encoder = load_encoder(MODEL)
+    unfreeze = fine_tuning._unfreezing(encoder, 100, 0.5)
+    assert unfreeze is not None
+    unfreeze(20)  # two of seven blocks
+    trained = [next(block.parameters()).requires_grad for block in parts.blocks(encoder)]
+    assert trained == [False] * 5 + [True] * 2
+
+
+def test_the_backward_share_of_each_part() -> None:
+    encoder = load_encoder(MODEL)
+    assert parts.backward_share(encoder) == 2
+    parts.biases(encoder, {})
+    assert parts.backward_share(encoder) == 1
+    encoder.requires_grad_(False)
+    assert parts.backward_share(encoder) == 0
+
+
+def test_lower_layers_learn_more_slowly() -> None:
+    model = TextClassifier(load_encoder(MODEL), 2)
+    optimizer = _optimizer(model, Settings(1e-3, 10), parts.decayed_rates(model.encoder, 0.5))
+    found = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(found) == len(list(model.parameters()))
+    for number, block in enumerate(parts.blocks(model.encoder)):
+        assert {found[id(p)] for p in block.parameters()} == {1e-3 * 0.5 ** (LAYERS - number)}
+    assert {found[id(p)] for p in model.classifier.parameters()} == {1e-3}
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("lora", 3e-3), ("adapters", 3e-3), ("bitfit", 3e-3), ("top-layers", 3e-4)]
+)
+def test_a_handful_of_examples_is_memorised(splits, name: str, rate: float) -> None:
+    few = subset(splits.train, 8, 0)
+    hyper = {**METHODS[name].defaults, "batch_size": 8, "min_updates": 40, "learning_rate": rate}
+    outcome = get_method(name).fit(Problem(few, few, few, 2, 0, 64, hyper, MODEL))
+    assert score(outcome.predictions, few)[0]["accuracy"] == 1.0
+
+
+def test_what_cannot_be_done_is_said() -> None:
+    encoder = load_encoder(MODEL)
+    with pytest.raises(CourseError, match="has 6 layers; top_layers is 7"):
+        parts.top_layers(encoder, {"top_layers": 7})
+    with pytest.raises(CourseError, match="layers of a Linear are is not known"):
+        parts.blocks(nn.Linear(2, 2))
+
+
+def test_parts_change_nothing_before_the_first_update(splits) -> None:
+    hyper = {"min_updates": 1, "learning_rate": 1e-12}
+    found = [
+        get_method(name).fit(problem(splits, name, n=4, **hyper)).predictions
+        for name in ("full", "bitfit", "top-layers")
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5)
