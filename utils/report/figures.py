@@ -242,7 +242,18 @@ def _run_label(record: Record, among: list[Record]) -> str:
     return ", ".join(parts)
 
 
-_ADDED_LATER = ("frozen-random",)
+_ADDED_LATER = (
+    "frozen-random",
+    "word-lookup",
+    "full-long",
+    "layer-decay",
+    "gradual-unfreezing",
+    "top-layers",
+    "adapters",
+    "lora",
+    "bitfit",
+    "mlm-drawn-vectors",
+)
 """Their styles come after those of the other methods, so that published figures keep theirs."""
 
 
@@ -374,15 +385,16 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
 
     colours = sns.color_palette("colorblind", len(_MARKERS))
     for series in panel.series:
-        style = series.style % len(_MARKERS)
+        is_filled, style = series.style < len(_MARKERS), series.style % len(_MARKERS)
         colour = colours[style]
+        face, edge = (colour, "white") if is_filled else ("white", colour)
         if series.low:
             ax.fill_between(
                 series.x, series.low, series.high, color=colour, alpha=0.15, linewidth=0
             )
         ax.plot(
             series.x, series.y, label=series.label, color=colour, marker=_MARKERS[style],
-            linestyle=_DASHES[style], markeredgecolor="white", markeredgewidth=0.7,
+            linestyle=_DASHES[style], markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.7,
         )  # fmt: skip
     if panel.log_x:
         ax.set_xscale("log")

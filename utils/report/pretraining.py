@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record
 from utils.report import formatting, statistics
@@ -54,9 +53,9 @@ _INTERVALS_NOTE = (
 )
 _COST_NOTE = (
     "Costs are those of one run, the mean over seeds (of seconds the median). Of a training, "
-    "seconds leave out cutting the text into tokens and evaluations; of counting they are those of "
-    "everything. FLOPs are those of the encoder and of the head for hidden tokens, computed from "
-    "the shapes of all batches."
+    "seconds leave out cutting the text into tokens, counting neighbours for the first token "
+    "vectors and evaluations; of counting alone they are those of everything. FLOPs are those of "
+    "the encoder and of the head for hidden tokens, computed from the shapes of all batches."
 )
 
 
@@ -236,7 +235,7 @@ def _settings_notes(chosen: Comparable) -> list[str]:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    return {**METHODS[record.spec.method].defaults, **record.spec.hyper}
+    return dict(record.spec.hyper)  # complete: today's defaults may be others
 
 
 def _identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
