@@ -394,7 +394,8 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
             )
         ax.plot(
             series.x, series.y, label=series.label, color=colour, marker=_MARKERS[style],
-            linestyle=_DASHES[style], markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.7,
+            linestyle=_DASHES[style], markerfacecolor=face, markeredgecolor=edge,
+            markeredgewidth=0.7,
         )  # fmt: skip
     if panel.log_x:
         ax.set_xscale("log")
