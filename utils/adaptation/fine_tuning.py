@@ -14,15 +14,13 @@ from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, trai
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import Batch, Settings, count_updates, train
+from utils.pretraining.masking import IGNORED
 from utils.tasks import get_task, tagging
 
 CHECKPOINTED_UPDATES = 1000
 """Trainings of at least so many updates leave a checkpoint after each evaluation."""
 
 _PREDICTION_BATCH = 64
-
-_NOT_COUNTED = -100
-"""Label of words that are not there: cross-entropy leaves it out."""
 
 
 def full(problem: Problem) -> Outcome:
@@ -86,8 +84,8 @@ def _fit(
     def make_batch(indices: NDArray[np.int64]) -> Batch:
         inputs = _inputs(tokenised, indices)
         if tags_words:
-            tags = fill([problem.train.tags[i] for i in indices], _NOT_COUNTED)
-            labels = tags.masked_fill(inputs["words"].cpu() < 0, _NOT_COUNTED)
+            tags = fill([problem.train.tags[i] for i in indices], IGNORED)
+            labels = tags.masked_fill(inputs["words"].cpu() < 0, IGNORED)
         else:
             labels = torch.from_numpy(problem.train.labels[indices])
         return inputs, labels.to(runtime.device())
