@@ -58,6 +58,20 @@ def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyp
     )
 
 
+def _frozen(name: str, title: str, **hyper: str | int) -> Method:
+    """A linear classifier on other features of the frozen encoder, see `features.frozen`."""
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=True,
+        defaults={"C": 0.01, **hyper},
+        candidates=[{"C": 0.001}, {"C": 0.01}, {"C": 0.1}],
+        implementation="utils.adaptation.features:frozen",
+        tasks=_WITH_ENCODER,
+    )
+
+
 def _fine_tuning(
     name: str, title: str, function: str, rates: list[float], **hyper: float
 ) -> Method:
@@ -115,6 +129,16 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.features:frozen",
             tasks=_WITH_ENCODER,
         ),
+        _frozen("frozen-cls", "Frozen [CLS]", features="cls"),
+        _frozen("frozen-second-to-last", "Frozen, second-to-last layer", features="second-to-last"),
+        _frozen("frozen-last-four", "Frozen, last four layers joined", features="last-four"),
+        _frozen(
+            "frozen-mixture-last-four",
+            "Frozen, mixture of the last four",
+            features="mixture-last-four",
+        ),
+        _frozen("frozen-mixture", "Frozen, mixture of all layers", features="mixture"),
+        _frozen("layer-probe", "Probe of one layer", features="layer", layer=0),
         Method(
             name="frozen-random",
             title="Frozen random features + logistic regression",

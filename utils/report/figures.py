@@ -245,6 +245,12 @@ def _run_label(record: Record, among: list[Record]) -> str:
 _ADDED_LATER = (
     "frozen-random",
     "word-lookup",
+    "frozen-cls",
+    "frozen-second-to-last",
+    "frozen-last-four",
+    "frozen-mixture-last-four",
+    "frozen-mixture",
+    "layer-probe",
     "full-long",
     "layer-decay",
     "gradual-unfreezing",

@@ -1,0 +1,108 @@
+"""Features of single layers, and mixtures of them, on the packaged MiniLM."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from transformers import AutoModel, AutoTokenizer
+
+from utils import sources
+from utils.adaptation import METHODS, Problem, get_method, methods_for
+from utils.adaptation.features import _chosen, extract
+from utils.adaptation.mixture import LayerMixture
+from utils.errors import CourseError
+from utils.tasks.text_classification import load, subset
+
+MODEL, _ = sources.model_path(sources.MINILM)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load("stanfordnlp/sst2", profile="smoke", validation_limit=24, test_limit=40)
+
+
+def problem(splits, cache=None, **hyper) -> Problem:
+    return Problem(
+        train=subset(splits.train, 48, 0), validation=splits.validation, evaluation=splits.test,
+        n_classes=2, seed=0, max_length=64, hyper=hyper, model_path=MODEL, cache=cache,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def test_each_choice_equals_what_the_library_gives(splits) -> None:
+    text = splits.test.texts[0]
+    encoded = AutoTokenizer.from_pretrained(MODEL)(text, return_tensors="pt")
+    states = AutoModel.from_pretrained(MODEL, output_hidden_states=True)(**encoded).hidden_states
+    means = torch.stack([state.mean(dim=1)[0] for state in states])
+    expected = {
+        "mean": means[-1],
+        "cls": states[-1][0, 0],
+        "second-to-last": means[-2],
+        "last-four": means[-4:].flatten(),
+        "mixture": means,
+        "mixture-last-four": means[-4:],
+        "layer": means[3],
+    }
+    for kind, wanted in expected.items():
+        found, cost = _chosen(problem(splits, features=kind, layer=3), [text], True)
+        np.testing.assert_allclose(found[0], wanted.numpy(), atol=2e-5, err_msg=kind)
+        assert cost["flops"] > 0
+
+
+def test_one_pass_serves_all_choices(splits, tmp_path) -> None:
+    texts = splits.test.texts[:3]
+    for kind in ("second-to-last", "last-four", "mixture", "layer"):
+        _chosen(problem(splits, cache=tmp_path, features=kind, layer=0), texts, True)
+    assert len(list(tmp_path.rglob("*.npy"))) == 1
+    extract(problem(splits, cache=tmp_path), texts, pooling="cls")
+    extract(problem(splits, cache=tmp_path), texts)
+    assert len(list(tmp_path.rglob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in methods_for("text-classification") if n.startswith(("frozen", "layer-probe"))]
+)
+def test_all_beat_chance(splits, name: str, tmp_path) -> None:
+    outcome = get_method(name).fit(problem(splits, **METHODS[name].defaults))
+    assert outcome.predictions.shape == (40, 2)
+    np.testing.assert_allclose(outcome.predictions.sum(axis=1), 1, rtol=1e-5)
+    if name not in ("frozen-random", "layer-probe"):
+        assert (outcome.predictions.argmax(axis=1) == splits.test.labels).mean() > 0.55
+    n_weights = {"frozen-last-four": 4 * 384 + 1, "frozen-mixture": 2 * 384 + 2 + 7}
+    n_weights["frozen-mixture-last-four"] = 2 * 384 + 2 + 4
+    assert outcome.cost["trainable_parameters"] == n_weights.get(name, 385)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_mixture_of_one_layer_is_logistic_regression(n_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, n_classes, size=90)
+    x = (rng.normal(size=(90, 5)) + labels[:, None] * [1, 0, 0, -1, 0]).astype(np.float32)
+    mixture = LayerMixture(0.3).fit(x[:, None], labels)
+    standardised = StandardScaler().fit_transform(x.astype(np.float64))
+    library = LogisticRegression(C=0.3, tol=1e-8, max_iter=1000).fit(standardised, labels)
+    np.testing.assert_allclose(
+        mixture.predict_proba(x[:, None]), library.predict_proba(standardised), atol=1e-5
+    )
+    assert mixture.weights_.tolist() == [1.0]
+
+
+def test_the_layer_that_tells_most_weighs_most() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, size=300) * 2 + 1  # classes 1 and 3
+    features = rng.normal(size=(300, 3, 4)).astype(np.float32)
+    features[:, 1, 0] += 3 * labels
+    mixture = LayerMixture(1.0).fit(features, labels)
+    assert mixture.weights_.sum() == pytest.approx(1)
+    assert (mixture.weights_ > 0).all()
+    assert mixture.weights_.argmax() == 1
+    assert mixture.weights_[1] > 0.5
+    assert mixture.classes_.tolist() == [1, 3]
+    right = mixture.classes_[mixture.predict_proba(features).argmax(axis=1)] == labels
+    assert right.mean() > 0.95
+
+
+def test_a_layer_that_is_not_there(splits) -> None:
+    with pytest.raises(CourseError, match="layers 0 to 6; layer is 7"):
+        _chosen(problem(splits, features="layer", layer=7), splits.test.texts[:2], True)
