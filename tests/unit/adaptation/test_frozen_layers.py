@@ -60,9 +60,14 @@ def test_one_pass_serves_all_choices(splits, tmp_path) -> None:
     assert len(list(tmp_path.rglob("*.npy"))) == 3
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in methods_for("text-classification") if n.startswith(("frozen", "layer-probe"))]
-)
+PROBES = [
+    name
+    for name in methods_for("text-classification")
+    if name.startswith(("frozen", "layer-probe"))
+]
+
+
+@pytest.mark.parametrize("name", PROBES)
 def test_all_beat_chance(splits, name: str, tmp_path) -> None:
     outcome = get_method(name).fit(problem(splits, **METHODS[name].defaults))
     assert outcome.predictions.shape == (40, 2)
