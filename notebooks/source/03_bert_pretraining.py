@@ -515,6 +515,16 @@ else:
     skipped("masking variants: no published records yet")
 
 # %% [markdown]
+# - **The start** decides more than any other row. Drawn as BERT draws them, weights of this size
+#   hardly get beyond token frequencies in 1,000 updates. Heads at neighbouring tokens bring the model
+#   off that plateau, counted token vectors carry it further. Whoever compares masking rates on the
+#   plateau compares nothing.
+# - **More hidden tokens** are more answers to learn from. In so short a training that outweighs the
+#   poorer context; Wettig et al. (2023) found 40 % ahead in long ones too.
+# - **Next sentences**: all small models are at the level of a coin, for either kind of wrong sentence.
+#   Is it the question, or the time? The next section shows.
+
+# %% [markdown]
 # Devlin et al. (2019, table 8) compared such shares at full size, by what the models were good for
 # afterwards. MNLI and named entity recognition (tuned, and as frozen features), as published there:
 #
