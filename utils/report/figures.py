@@ -266,7 +266,8 @@ _ADDED_LATER = (
 def style_of(method: str) -> int:
     """Number of the style that a method has in every figure."""
     siblings = methods_for(METHODS[method].tasks[0])
-    return sorted(siblings, key=_ADDED_LATER.__contains__).index(method)
+    later = {name: number for number, name in enumerate(_ADDED_LATER, start=1)}
+    return sorted(siblings, key=lambda name: later.get(name, 0)).index(method)
 
 
 def heading(chosen: Comparable) -> str:

@@ -235,7 +235,7 @@ def _settings_notes(chosen: Comparable) -> list[str]:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    return dict(record.spec.hyper)  # complete: today's defaults may be others
+    return dict(sorted(record.spec.hyper.items()))  # complete: today's defaults may be others
 
 
 def _identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
