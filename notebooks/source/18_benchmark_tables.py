@@ -185,7 +185,7 @@ show(described.replace("\n## ", "\n#### ").replace("# Record", "#### Record", 1)
 # %%
 from utils.report import statistics
 
-correct = statistics.correctness(runs).astype(float)
+correct = statistics.answers(runs)[..., 0]
 print("shape (seeds, examples):", correct.shape)
 print("accuracy by seed:", correct.mean(axis=1).round(4))
 
@@ -352,7 +352,7 @@ except CourseError as error:
 
 # %%
 few = select(published, **{**chosen, "n_train": 16})
-accuracies = 100 * statistics.correctness(few).mean(axis=1)
+accuracies = 100 * statistics.answers(few)[..., 0].mean(axis=1)
 print(f"mean {accuracies.mean():.1f}, best {accuracies.max():.1f}, worst {accuracies.min():.1f}")
 
 # %% [markdown]

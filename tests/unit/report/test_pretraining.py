@@ -62,7 +62,8 @@ def test_notes_say_what_is_measured_and_where_it_comes_from(pretraining_records)
         "seeds 0, 1, 2",
         "3 seeds per cell",
         "Test CPU",
-        "sequences of up to 64 tokens, vocab_size 8192, d_model 128",
+        "sequences of up to 64 tokens, batch_size 32, d_model 128",
+        "vocab_size 8192",
         f"course show {pretraining_records[0].key}",
     ):
         assert wanted in notes
