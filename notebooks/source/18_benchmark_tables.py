@@ -99,13 +99,17 @@ evidence(records=len(published), records_run=0, sources=locations, peak_memory_b
 # %% [markdown]
 # ## 2 · All tables and figures
 #
-# Those of text classification; lessons 02 and 03 show theirs.
+# Those of the learning curves of text classification; lessons 02 to 05 show theirs.
 
 # %%
+from utils.experiments import get_grid
 from utils.lesson import show_figure, show_table
 from utils.report import cost_curves, cost_table, learning_curve_table, learning_curves, select
+from utils.sources import is_run_model
 
-classified = select(published, task="text-classification")
+methods = {cell.method for cell in get_grid("learning-curves")("full").cells}
+classified = select(published, task="text-classification", method=methods)
+classified = [record for record in classified if not is_run_model(record.spec.model)]
 pairs = sorted({(r.spec.dataset, r.spec.model) for r in classified if r.spec.model})
 # Baselines without a model stand beside each model.
 groups = {
@@ -226,8 +230,10 @@ def bootstrap_by_hand(correct: np.ndarray, n_draws: int, seed: int) -> np.ndarra
 
 
 # %%
+from utils.resampling import hierarchical_bootstrap
+
 by_hand = bootstrap_by_hand(correct, n_draws=4000, seed=SEED)
-library = statistics.hierarchical_bootstrap(correct)
+library = hierarchical_bootstrap(correct)
 print("by hand:   ", np.quantile(by_hand, [0.025, 0.975]).round(4))
 print("the course:", np.round([library.low, library.high], 4))
 
@@ -243,8 +249,8 @@ print(f"standard deviation of the lower end with 1,000 draws: {np.std(ends, ddof
 # Which of the two chances matters more? Hold one still and draw the other.
 
 # %%
-only_examples = statistics.hierarchical_bootstrap(correct, resample_seeds=False)
-only_seeds = statistics.hierarchical_bootstrap(correct, resample_examples=False)
+only_examples = hierarchical_bootstrap(correct, resample_seeds=False)
+only_seeds = hierarchical_bootstrap(correct, resample_examples=False)
 parts = (("seeds and examples", library), ("examples", only_examples), ("seeds", only_seeds))
 for name, result in parts:
     print(f"{name:20} {100 * (result.high - result.low):.1f} points wide")

@@ -3,12 +3,14 @@
 import itertools
 import time
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
+from utils.adaptation.batching import Texts
 from utils.adaptation.method import Outcome, Problem
 
 
@@ -44,26 +46,40 @@ def word_lookup(problem: Problem) -> Outcome:
 def tfidf(problem: Problem) -> Outcome:
     """TF-IDF of words and word pairs, then logistic regression (`C` from `hyper`).
 
-    A word is a run of letters and digits, single ones included; `!` and `?` count as words too.
+    A word is a run of letters and digits, single ones included; `!` and `?` count as words too. A
+    pair of texts has the features of both, and their cosine.
 
     TF-IDF weighs how often a word occurs in a text against how many texts it occurs in (Spärck
     Jones, 1972, Journal of Documentation).
     """
     start = time.perf_counter()
-    classifier = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[!?]"),
-        logistic_regression(problem),
-    ).fit(problem.train.texts, problem.train.labels)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[!?]")
+    vectorizer.fit([part for text in problem.train.texts for part in _parts(text)])
+    classifier = logistic_regression(problem)
+    classifier.fit(_weighed(vectorizer, problem.train.texts), problem.train.labels)
     seconds = time.perf_counter() - start
-    n_weights = classifier[-1].coef_.size + classifier[-1].intercept_.size
+    n_weights = classifier.coef_.size + classifier.intercept_.size
     cost = {
         "wall_seconds": seconds,
         "examples_seen": len(problem.train),
         "parameters": n_weights,
         "trainable_parameters": n_weights,
     }
-    fitted = classifier.predict_proba(problem.evaluation.texts)
-    return Outcome(all_classes(fitted, classifier[-1].classes_, problem.n_classes), cost)
+    fitted = classifier.predict_proba(_weighed(vectorizer, problem.evaluation.texts))
+    return Outcome(all_classes(fitted, classifier.classes_, problem.n_classes), cost)
+
+
+def _parts(text: str | tuple[str, str]) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
+def _weighed(vectorizer: TfidfVectorizer, texts: Texts) -> Any:
+    """(n_texts, n_words), of pairs (n_pairs, 2 n_words + 1)."""
+    if not texts or isinstance(texts[0], str):
+        return vectorizer.transform(texts)
+    first, second = (vectorizer.transform(side) for side in zip(*texts, strict=True))
+    cosine = first.multiply(second).sum(axis=1)  # TF-IDF has unit length
+    return scipy.sparse.hstack([first, second, scipy.sparse.csr_matrix(cosine)], format="csr")
 
 
 def logistic_regression(problem: Problem) -> LogisticRegression:

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Texts = Sequence[str] | Sequence[Sequence[str]]
-"""Running text, or sentences that are cut into words already."""
+Texts = Sequence[str] | Sequence[tuple[str, str]] | Sequence[list[str]]
+"""Running text, pairs of texts, or sentences that are cut into words already."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class Tokenised:
     """Word-piece numbers of each text (ragged), with the number that pads.
 
     Of sentences that came as words, `words` has for each text the position of each word's first
-    piece, and -1 for words beyond the longest length.
+    piece, and -1 for words beyond the longest length. Of pairs, `segments` has for each piece
+    whether it belongs to the second text, where the model tells the two apart.
     """
 
     input_ids: list[list[int]]
     pad_token_id: int
     words: list[list[int]] | None = None
+    segments: list[list[int]] | None = None
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens per text, shape (n_texts,)."""
@@ -33,13 +35,16 @@ class Tokenised:
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask`, both (batch, longest text of the batch).
 
-        Where there are words, also `words`, (batch, most words of a sentence), filled up with -1.
+        Where there are words, also `words`, (batch, most words of a sentence), filled up with -1;
+        where there are segments, also `token_type_ids`, shaped like `input_ids`.
         """
         rows = [self.input_ids[i] for i in indices]
         ones = [[1] * len(row) for row in rows]
         batch = {"input_ids": fill(rows, self.pad_token_id), "attention_mask": fill(ones, 0)}
         if self.words is not None:
             batch["words"] = fill([self.words[i] for i in indices], -1)
+        if self.segments is not None:
+            batch["token_type_ids"] = fill([self.segments[i] for i in indices], 0)
         return batch
 
 
@@ -52,13 +57,17 @@ def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:
 
 
 def tokenise(texts: Texts, model_path: Path, max_length: int) -> Tokenised:
-    """Tokenise with the tokenizer at `model_path`, cut to `max_length` tokens."""
+    """Tokenise with the tokenizer at `model_path`, cut to `max_length` tokens.
+
+    Of a pair, the longer text is cut first.
+    """
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model_path)
-    in_words = bool(texts) and not isinstance(texts[0], str)
+    in_pairs = bool(texts) and isinstance(texts[0], tuple)
+    in_words = bool(texts) and not in_pairs and not isinstance(texts[0], str)
     encoded = tokenizer(
-        texts,
+        *(map(list, zip(*texts, strict=True)) if in_pairs else [texts]),
         truncation=True,
         max_length=max_length,
         add_special_tokens=True,
@@ -67,7 +76,8 @@ def tokenise(texts: Texts, model_path: Path, max_length: int) -> Tokenised:
     words = None
     if in_words:
         words = [_first_pieces(encoded.word_ids(i), len(text)) for i, text in enumerate(texts)]
-    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words)
+    segments = encoded.get("token_type_ids") if in_pairs else None
+    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words, segments)
 
 
 def _first_pieces(word_of_piece: list[int | None], n_words: int) -> list[int]:

@@ -73,9 +73,12 @@ class TextClassifier(nn.Module):
         nn.init.normal_(self.classifier.weight, std=encoder.config.initializer_range)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(batch, length) numbers and mask → logits (batch, n_classes)."""
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, **segments: Tensor) -> Tensor:
+        """(batch, length) numbers and mask → logits (batch, n_classes).
+
+        Of pairs also `token_type_ids`, where the model tells two texts apart.
+        """
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments)
         return self.classifier(mean_pool(output.last_hidden_state, attention_mask))
 
 

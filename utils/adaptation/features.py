@@ -3,19 +3,20 @@
 import hashlib
 import json
 import time
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils import runtime
 from utils.adaptation.baselines import all_classes, logistic_regression
-from utils.adaptation.batching import Texts, by_length, tokenise
+from utils.adaptation.batching import Texts, Tokenised, by_length, tokenise
 from utils.adaptation.encoder import at_words, forward_flops, load_encoder, mean_pool
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.mixture import LayerMixture
@@ -23,6 +24,11 @@ from utils.errors import CourseError
 from utils.tasks import tagging
 
 _BATCH_SIZE = 64
+
+SHARED_BYTES = 2**29
+"""Features of all layers are kept together, for whichever is asked for, up to this size."""
+
+Pooling = Literal["mean", "cls", "layers", "all"]
 
 
 def frozen(problem: Problem) -> Outcome:
@@ -35,6 +41,8 @@ def frozen(problem: Problem) -> Outcome:
     - "second-to-last" and "last-four", the latter one behind the other: Devlin et al. (2019, table
       7) found them good for entities;
     - "mixture" and "mixture-last-four": a learned weighted sum over all, or four, see `mixture`.
+
+    With `int8` in `hyper`, the encoder computes in whole numbers, see `in_int8`.
 
     The cost counts the extraction as measured when it was done, also where the cache saves it now.
     """
@@ -80,10 +88,10 @@ def _chosen(
     problem: Problem, texts: Texts, pretrained: bool
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     """The features that `hyper` asks for, (n, d), or (n, n_layers, d) where they are mixed."""
-    kind = problem.hyper.get("features", "mean")
+    kind, int8 = problem.hyper.get("features", "mean"), bool(problem.hyper.get("int8"))
     if kind in ("mean", "cls"):
-        return extract(problem, texts, pretrained=pretrained, pooling=kind)
-    layers, cost = extract(problem, texts, pretrained=pretrained, pooling="layers")
+        return extract(problem, texts, pretrained=pretrained, pooling=kind, int8=int8)
+    layers, cost = extract(problem, texts, pretrained=pretrained, pooling="layers", int8=int8)
     n_layers = layers.shape[1] - 1
     if kind == "layer":
         if not 0 <= (number := problem.hyper["layer"]) <= n_layers:
@@ -101,36 +109,62 @@ def _chosen(
 
 
 def extract(
-    problem: Problem, texts: Texts, *, pretrained: bool = True, pooling: str = "mean"
+    problem: Problem,
+    texts: Texts,
+    *,
+    pretrained: bool = True,
+    pooling: Pooling = "mean",
+    int8: bool = False,
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     """Features of `texts`, (n_texts, d_model), and what they cost; cached in `problem.cache`.
 
     With the pooling "layers" of all hidden states, (n_texts, n_layers + 1, d_model). Of sentences
     that come as words, of each word instead of each text: 0 where it was cut off. With
     `pretrained=False`, of random weights drawn by the seed of the problem.
+
+    One pass serves all poolings, as long as what it leaves fits into `SHARED_BYTES`.
     """
     if problem.model_path is None:
         raise ValueError("feature extraction needs a model")
+    wanted: Pooling = "all" if _fits(problem.model_path, texts) else pooling
     weights = problem.model_fingerprint + ("" if pretrained else f"/random/{problem.seed}")
-    kind = _kind(problem, pooling)
+    weights += "/int8" if int8 else ""
+    kind = f"words-{wanted}" if problem.task == tagging.NAME else wanted
     cached = _cache_file(problem, texts, f"{kind}/{weights}")
     if cached is not None and cached.exists():
-        features = np.load(cached, allow_pickle=False)
-        return features, json.loads(cached.with_suffix(".json").read_text())
+        features = np.load(cached, mmap_mode="r", allow_pickle=False)
+        return _part(features, wanted, pooling), json.loads(cached.with_suffix(".json").read_text())
     if not pretrained:
         runtime.seed_everything(problem.seed)
-    features, cost = _extract(problem.model_path, texts, problem.max_length, pretrained, pooling)
+    start = time.perf_counter()
+    encoder = load_encoder(problem.model_path, pretrained=pretrained).eval()
+    n_parameters = float(sum(p.numel() for p in encoder.parameters()))
+    encoder = in_int8(encoder) if int8 else encoder.to(runtime.device())
+    tokenised = tokenise(texts, problem.model_path, problem.max_length)
+    features, cost = compute(encoder, tokenised, wanted)
+    cost |= {"wall_seconds": time.perf_counter() - start, "parameters": n_parameters}
     if cached is not None:
         runtime.write_atomically(cached.with_suffix(".json"), json.dumps(cost))
         with runtime.atomic_file(cached) as file:
             np.save(file, features)
-    return features, cost
+    return _part(features, wanted, pooling), cost
 
 
-def _kind(problem: Problem, pooling: str) -> str:
-    if problem.task != tagging.NAME:
-        return pooling
-    return "words-layers" if pooling == "layers" else "words"
+def _fits(model_path: Path, texts: Texts) -> bool:
+    """Whether what all poolings need of these texts is little enough to be kept."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model_path)
+    n_rows = sum(len(text) if isinstance(text, list) else 1 for text in texts)
+    return 4 * n_rows * (config.num_hidden_layers + 2) * config.hidden_size <= SHARED_BYTES
+
+
+def _part(features: NDArray[np.float32], pooled: Pooling, wanted: Pooling) -> NDArray[np.float32]:
+    """Of features that were pooled in one way, or in all, those that are wanted."""
+    if pooled != "all":
+        return np.asarray(features)
+    parts = {"cls": features[:, -1], "mean": features[:, -2], "layers": features[:, :-1]}
+    return np.array(parts[wanted])
 
 
 def _cache_file(problem: Problem, texts: Texts, what: str) -> Path | None:
@@ -143,43 +177,55 @@ def _cache_file(problem: Problem, texts: Texts, what: str) -> Path | None:
     return problem.cache / "features" / f"{digest.hexdigest()[:24]}.npy"
 
 
-def _extract(
-    model_path: Path, texts: Texts, max_length: int, pretrained: bool, pooling: str
+def in_int8(encoder: nn.Module) -> nn.Module:
+    """A copy on the CPU whose linear layers multiply 8-bit integers (dynamic quantisation).
+
+    Weights are rounded once, with a scale for each output of a layer, activations anew in each
+    batch (Jacob et al., 2018, CVPR, section 2; Zafrir et al., 2019, for BERT). A GPU has no kernels
+    for it.
+    """
+    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to move this to a package of its own
+        return quantize_dynamic(encoder.cpu(), {nn.Linear: per_channel_dynamic_qconfig})
+
+
+def compute(
+    encoder: Any, tokenised: Tokenised, pooling: Pooling = "mean"
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
-    start = time.perf_counter()
-    device = runtime.device()
-    encoder = load_encoder(model_path, pretrained=pretrained).to(device).eval()
-    tokenised = tokenise(texts, model_path, max_length)
+    """The features of `extract` by an encoder that is there already; their tokens and FLOPs.
+
+    With the pooling "all" those of "layers", and behind them that of "cls".
+    """
     found: dict[int, NDArray[np.float32]] = {}
     flops, tokens = 0.0, 0
     with torch.inference_mode():
         for indices in by_length(tokenised.lengths(), _BATCH_SIZE):
-            batch = {name: t.to(device) for name, t in tokenised.batch(indices.tolist()).items()}
+            batch = tokenised.batch(indices.tolist())
+            batch = {name: tensor.to(encoder.device) for name, tensor in batch.items()}
             words = batch.pop("words", None)
-            output = encoder(**batch, output_hidden_states=pooling == "layers")
-            states = output.hidden_states if pooling == "layers" else [output.last_hidden_state]
-            pooled = torch.stack(
-                [_pool(state, batch["attention_mask"], words, pooling) for state in states], dim=2
-            )
+            output = encoder(**batch, output_hidden_states=pooling in ("layers", "all"))
+            pooled = _pool(output, batch["attention_mask"], words, pooling)
             found.update(zip(indices.tolist(), pooled.cpu().numpy(), strict=True))
             flops += forward_flops(encoder.config, *batch["input_ids"].shape)
             tokens += batch["input_ids"].numel()
-    n_rows = [1] * len(texts) if tokenised.words is None else map(len, tokenised.words)
+    n_texts = len(tokenised.input_ids)
+    n_rows = [1] * n_texts if tokenised.words is None else map(len, tokenised.words)
     features = np.concatenate([found[i][:n] for i, n in enumerate(n_rows)])
-    features = features if pooling == "layers" else features[:, 0]
-    cost = {
-        "wall_seconds": time.perf_counter() - start,
-        "tokens_seen": float(tokens),
-        "flops": flops,
-        "parameters": float(sum(p.numel() for p in encoder.parameters())),
-    }
-    return features, cost
+    features = features if pooling in ("layers", "all") else features[:, 0]
+    return features, {"tokens_seen": float(tokens), "flops": flops}
 
 
-def _pool(hidden_states: Tensor, mask: Tensor, words: Tensor | None, pooling: str) -> Tensor:
-    """(batch, length, d) → (batch, n_words, d), or (batch, 1, d) for whole texts."""
+def _pool(output: Any, mask: Tensor, words: Tensor | None, pooling: Pooling) -> Tensor:
+    """(batch, n_words, n, d), with one word where texts are whole and n kinds of features."""
+    last = output.last_hidden_state
+    layers = output.hidden_states if pooling in ("layers", "all") else [last]
     if words is not None:
-        return at_words(hidden_states, words)
-    if pooling == "cls":
-        return hidden_states[:, :1]
-    return mean_pool(hidden_states, mask).unsqueeze(1)
+        pooled = [at_words(layer, words) for layer in layers]
+        first = pooled[-1]
+    else:
+        pooled = [mean_pool(layer, mask).unsqueeze(1) for layer in layers]
+        first = last[:, :1]
+    chosen = {"all": [*pooled, first], "cls": [first]}.get(pooling, pooled)
+    return torch.stack(chosen, dim=2)

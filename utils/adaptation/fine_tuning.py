@@ -13,9 +13,10 @@ from utils.adaptation import parts
 from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
-from utils.adaptation.training import Batch, Settings, count_updates, train
+from utils.adaptation.span_extraction import span_training
+from utils.adaptation.training import Batch, Settings, Trainable, count_updates, train
 from utils.pretraining.masking import IGNORED
-from utils.tasks import get_task, tagging
+from utils.tasks import get_task, question_answering, tagging
 
 CHECKPOINTED_UPDATES = 1000
 """Trainings of at least so many updates leave a checkpoint after each evaluation."""
@@ -61,47 +62,35 @@ def adapters(problem: Problem) -> Outcome:
     return _fit(problem, parts.adapters)
 
 
+def head_only(problem: Problem) -> Outcome:
+    """Train what stands on the encoder, which stays as it is."""
+    return _fit(problem, parts.nothing)
+
+
 def _fit(
     problem: Problem, part: parts.Part = parts.everything, *, pretrained: bool = True
 ) -> Outcome:
     if problem.model_path is None:
         raise ValueError("fine-tuning needs a model")
-    hyper, task = problem.hyper, get_task(problem.task)
+    hyper = problem.hyper
     runtime.seed_everything(problem.seed)
     encoder = load_encoder(problem.model_path, pretrained=pretrained, dropout=hyper["dropout"])
     part(encoder, hyper)
-    tags_words = problem.task == tagging.NAME
-    classifier = WordClassifier if tags_words else TextClassifier
-    model = classifier(encoder, problem.n_classes).to(runtime.device())
-    tokenised = tokenise(problem.train.texts, problem.model_path, problem.max_length)
+    reads = problem.task == question_answering.NAME
+    work = (span_training if reads else _label_training)(problem, encoder)
+    model, lengths = work.model, work.lengths
     n_updates = count_updates(
-        len(problem.train), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
+        len(lengths), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
     )
-    lengths = tokenised.lengths()
     batches = training_batches(lengths, hyper["batch_size"], n_updates, problem.seed)
-    validation = tokenise(problem.validation.texts, problem.model_path, problem.max_length)
-
-    def make_batch(indices: NDArray[np.int64]) -> Batch:
-        inputs = _inputs(tokenised, indices)
-        if tags_words:
-            tags = fill([problem.train.tags[i] for i in indices], IGNORED)
-            labels = tags.masked_fill(inputs["words"].cpu() < 0, IGNORED)
-        else:
-            labels = torch.from_numpy(problem.train.labels[indices])
-        return inputs, labels.to(runtime.device())
-
-    def validate(model: nn.Module) -> float:
-        metrics, _ = task.score(predict(model, validation), problem.validation)
-        return metrics[task.METRIC]
-
     unfreeze = _unfreezing(encoder, n_updates, hyper.get("unfrozen_by", 0.0))
     decay = hyper.get("layer_decay", 1.0)
     n_trained = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     progress = train(
         model,
         batches,
-        make_batch,
-        validate,
+        work.make_batch,
+        work.validate,
         Settings(hyper["learning_rate"], n_updates, weight_decay=hyper["weight_decay"]),
         problem.checkpoint if n_updates >= CHECKPOINTED_UPDATES else None,
         rates=parts.decayed_rates(encoder, decay) if decay < 1 else None,
@@ -122,8 +111,37 @@ def _fit(
         "parameters": float(sum(p.numel() for p in model.parameters())),
         "trainable_parameters": n_trained,
     }
-    wanted = tokenise(problem.evaluation.texts, problem.model_path, problem.max_length)
-    return Outcome(predict(model, wanted), cost, progress.curve)
+    return Outcome(work.predict(), cost, progress.curve)
+
+
+def _label_training(problem: Problem, encoder: Any) -> Trainable:
+    """What the loop needs to train a classifier of texts, or of words."""
+    tags_words = problem.task == tagging.NAME
+    classifier = WordClassifier if tags_words else TextClassifier
+    model = classifier(encoder, problem.n_classes).to(runtime.device())
+    task, path = get_task(problem.task), problem.model_path
+    if path is None:
+        raise ValueError("fine-tuning needs a model")
+    tokenised = tokenise(problem.train.texts, path, problem.max_length)
+    validation = tokenise(problem.validation.texts, path, problem.max_length)
+
+    def make_batch(indices: NDArray[np.int64]) -> Batch:
+        inputs = _inputs(tokenised, indices)
+        if tags_words:
+            tags = fill([problem.train.tags[i] for i in indices], IGNORED)
+            labels = tags.masked_fill(inputs["words"].cpu() < 0, IGNORED)
+        else:
+            labels = torch.from_numpy(problem.train.labels[indices])
+        return inputs, labels.to(runtime.device())
+
+    def validate(model: nn.Module) -> float:
+        metrics, _ = task.score(predict(model, validation), problem.validation)
+        return metrics[task.METRIC]
+
+    def predict_evaluation() -> NDArray[Any]:
+        return predict(model, tokenise(problem.evaluation.texts, path, problem.max_length))
+
+    return Trainable(model, tokenised.lengths(), make_batch, validate, predict_evaluation)
 
 
 def _unfreezing(

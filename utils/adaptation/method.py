@@ -18,7 +18,8 @@ class Problem:
     `evaluation` is what predictions are wanted for; its labels are never looked at. `validation`
     serves to choose the best point of a training run. All three hold what the task's `load` gives.
     `n_classes` is the number of labels, or of tokens where tokens are predicted. `checkpoint` is a
-    file in which a long training may leave its state, to be resumed.
+    file in which a long training may leave its state, to be resumed; `keep` a folder in which the
+    adapted model is to be saved, by methods that can.
     """
 
     train: Any
@@ -32,6 +33,7 @@ class Problem:
     model_fingerprint: str = ""
     cache: Path | None = None
     checkpoint: Path | None = None
+    keep: Path | None = None
     task: str = "text-classification"
 
 
@@ -41,7 +43,7 @@ class Outcome:
 
     `predictions` is what the task's `score` takes: class probabilities (n_evaluation, n_classes) in
     text classification, tags (n_words,) in tagging, tokens (n_evaluation, length) where sequences
-    are written.
+    are written, answers (n_evaluation, 2) in question answering.
     `cost` has `wall_seconds` (all that adapting takes, tokenising included; predicting excluded),
     `optimiser_steps`, `examples_seen`, `tokens_seen` (padding included), `flops` (of the encoder),
     `parameters` and `trainable_parameters`.

@@ -35,6 +35,11 @@ def everything(encoder: Any, hyper: Hyper) -> None:
     """All weights: fine-tuning as in Devlin et al. (2019)."""
 
 
+def nothing(encoder: Any, hyper: Hyper) -> None:
+    """No weights of the encoder: only what stands on it is trained."""
+    encoder.requires_grad_(False)
+
+
 def top_layers(encoder: Any, hyper: Hyper) -> None:
     """The highest `top_layers` layers.
 

@@ -5,8 +5,13 @@ from utils.errors import CourseError
 
 _GRADIENT = {"batch_size": 32, "min_updates": 150, "weight_decay": 0.01, "dropout": 0.0}
 
-_WITH_ENCODER = ("text-classification", "tagging")
+_OF_TEXTS = ("text-classification", "sentence-pairs")
+
+_WITH_ENCODER = (*_OF_TEXTS, "tagging")
 """Tasks that are solved by an encoder and a linear layer."""
+
+_WITH_SPANS = (*_WITH_ENCODER, "question-answering")
+"""And these, where the layer may also choose the first and the last token of an answer."""
 
 _PRETRAINING: Hyper = {
     "vocab_size": 8192,
@@ -58,22 +63,43 @@ def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyp
     )
 
 
-def _frozen(name: str, title: str, **hyper: str | int) -> Method:
+def _frozen(
+    name: str,
+    title: str,
+    version: int = 1,
+    tasks: tuple[str, ...] = _WITH_ENCODER,
+    **hyper: str | int,
+) -> Method:
     """A linear classifier on other features of the frozen encoder, see `features.frozen`."""
     return Method(
         name=name,
         title=title,
-        version=1,
+        version=version,
         needs_model=True,
         defaults={"C": 0.01, **hyper},
         candidates=[{"C": 0.001}, {"C": 0.01}, {"C": 0.1}],
         implementation="utils.adaptation.features:frozen",
-        tasks=_WITH_ENCODER,
+        tasks=tasks,
     )
 
 
+_DEEPEST = 12
+"""Layers of the deepest encoder that is probed layer by layer: BERT-base."""
+
+
+def _probe(layer: int) -> Method:
+    """A linear classifier on the mean hidden state of one layer; 0 are the embeddings."""
+    title = f"Probe of layer {layer}" if layer else "Probe of the embeddings"
+    return _frozen(f"probe-{layer}", title, features="layer", layer=layer)
+
+
 def _fine_tuning(
-    name: str, title: str, function: str, rates: list[float], **hyper: float
+    name: str,
+    title: str,
+    function: str,
+    rates: list[float],
+    tasks: tuple[str, ...] = _WITH_ENCODER,
+    **hyper: float,
 ) -> Method:
     """A way of fine-tuning, with three learning rates to choose from; the middle one is default."""
     return Method(
@@ -84,7 +110,7 @@ def _fine_tuning(
         defaults={**_GRADIENT, "learning_rate": rates[1], "epochs": 3, **hyper},
         candidates=[{"learning_rate": rate} for rate in rates],
         implementation=f"utils.adaptation.fine_tuning:{function}",
-        tasks=_WITH_ENCODER,
+        tasks=tasks,
     )
 
 
@@ -99,6 +125,7 @@ METHODS: dict[str, Method] = {
             defaults={},
             candidates=[],
             implementation="utils.adaptation.baselines:majority",
+            tasks=_OF_TEXTS,
         ),
         Method(
             name="tfidf",
@@ -108,6 +135,7 @@ METHODS: dict[str, Method] = {
             defaults={"C": 10.0},
             candidates=[{"C": 1.0}, {"C": 10.0}, {"C": 100.0}],
             implementation="utils.adaptation.baselines:tfidf",
+            tasks=_OF_TEXTS,
         ),
         Method(
             name="word-lookup",
@@ -120,6 +148,23 @@ METHODS: dict[str, Method] = {
             tasks=("tagging",),
         ),
         Method(
+            name="span-baseline",
+            title="Words near those of the question",
+            version=1,
+            needs_model=False,
+            defaults={},
+            candidates=[],
+            implementation="utils.adaptation.span_baseline:span_baseline",
+            tasks=("question-answering",),
+        ),
+        _fine_tuning(
+            "frozen-spans",
+            "Frozen features + linear span head",
+            "head_only",
+            [3e-3, 1e-2, 3e-2],
+            tasks=("question-answering",),
+        ),
+        Method(
             name="frozen",
             title="Frozen features + logistic regression",
             version=1,
@@ -129,16 +174,18 @@ METHODS: dict[str, Method] = {
             implementation="utils.adaptation.features:frozen",
             tasks=_WITH_ENCODER,
         ),
-        _frozen("frozen-cls", "Frozen [CLS]", features="cls"),
+        _frozen("frozen-cls", "Frozen [CLS]", tasks=_OF_TEXTS, features="cls"),
         _frozen("frozen-second-to-last", "Frozen, second-to-last layer", features="second-to-last"),
         _frozen("frozen-last-four", "Frozen, last four layers joined", features="last-four"),
         _frozen(
             "frozen-mixture-last-four",
             "Frozen, mixture of the last four",
+            version=2,
             features="mixture-last-four",
         ),
-        _frozen("frozen-mixture", "Frozen, mixture of all layers", features="mixture"),
-        _frozen("layer-probe", "Probe of one layer", features="layer", layer=0),
+        _frozen("frozen-mixture", "Frozen, mixture of all layers", version=2, features="mixture"),
+        _frozen("frozen-int8", "Frozen features in 8 bits", int8=1),
+        *map(_probe, range(_DEEPEST + 1)),
         Method(
             name="frozen-random",
             title="Frozen random features + logistic regression",
@@ -157,7 +204,7 @@ METHODS: dict[str, Method] = {
             defaults={**_GRADIENT, "learning_rate": 1e-4, "epochs": 3},
             candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 2e-4}],
             implementation="utils.adaptation.fine_tuning:full",
-            tasks=_WITH_ENCODER,
+            tasks=_WITH_SPANS,
         ),
         _fine_tuning(
             "full-long",
@@ -182,7 +229,9 @@ METHODS: dict[str, Method] = {
         ),
         _fine_tuning("top-layers", "Top 2 layers", "top_layers", [1e-4, 2e-4, 5e-4], top_layers=2),
         _fine_tuning("adapters", "Adapters", "adapters", [3e-4, 1e-3, 3e-3], bottleneck=48),
-        _fine_tuning("lora", "LoRA", "lora", [5e-4, 1e-3, 2e-3], rank=8, alpha=16),
+        _fine_tuning(
+            "lora", "LoRA", "lora", [5e-4, 1e-3, 2e-3], tasks=_WITH_SPANS, rank=8, alpha=16
+        ),
         _fine_tuning("bitfit", "BitFit", "bitfit", [5e-4, 1e-3, 3e-3]),
         Method(
             name="random-init",
@@ -192,7 +241,7 @@ METHODS: dict[str, Method] = {
             defaults={**_GRADIENT, "learning_rate": 1e-4, "epochs": 8},
             candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 3e-4}],
             implementation="utils.adaptation.fine_tuning:random_init",
-            tasks=_WITH_ENCODER,
+            tasks=_WITH_SPANS,
         ),
         Method(
             name="encoder-decoder",

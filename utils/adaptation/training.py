@@ -2,10 +2,11 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from utils import runtime
+from utils.errors import CourseError
+from utils.pretraining.masking import IGNORED
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,21 @@ def count_updates(n_train: int, batch_size: int, epochs: float, min_updates: int
 Batch = tuple[dict[str, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class Trainable:
+    """A model with what it is trained on, as the loop needs it.
+
+    `lengths` are the tokens of each training example, (n_examples,). `make_batch` and `validate`
+    are those of `train`. `predict` gives what the task scores, of the examples that are evaluated.
+    """
+
+    model: nn.Module
+    lengths: NDArray[np.int64]
+    make_batch: Callable[[NDArray[np.int64]], Batch]
+    validate: Callable[[nn.Module], float]
+    predict: Callable[[], NDArray[Any]]
+
+
 def train(
     model: nn.Module,
     batches: list[NDArray[np.int64]],
@@ -70,10 +91,10 @@ def train(
 
     Args:
         model: maps the inputs of a batch to logits (batch, n_classes), or (batch, n_words,
-            n_classes).
+            n_classes), or (batch, 2, length) where spans are chosen.
         batches: the examples of each update.
         make_batch: examples → (inputs of the model, labels (batch,) or (batch, n_words), where -100
-            is not counted).
+            is not counted, or first and last position of the span, (batch, 2)).
         validate: model → score, the higher the better; called `settings.n_evaluations` times.
         settings: learning rate, schedule and the like.
         checkpoint: file for the state after each evaluation; a run that finds it goes on from
@@ -90,10 +111,11 @@ def train(
     optimizer = _optimizer(model, settings, rates or [])
     model, optimizer = accelerator.prepare(model, optimizer)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _schedule(step, settings.n_updates, settings.warmup)
+        optimizer, lambda step: learning_rate_factor(step, settings.n_updates, settings.warmup)
     )
     progress, best = Progress(), _Best()
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    gradients = _Gradients(accelerator, model)
     _resume(checkpoint, parts, progress, best)
     every = max(1, settings.n_updates // settings.n_evaluations)
     losses: list[Tensor] = []
@@ -103,15 +125,12 @@ def train(
         if before_update is not None:
             before_update(update)
         inputs, labels = make_batch(batches[update])
-        with accelerator.autocast():
-            logits = model(**inputs)
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten())
-        accelerator.backward(loss)
+        loss = gradients(inputs, labels)
         accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
-        losses.append(loss.detach())  # read only at an evaluation: reading waits for the GPU
+        losses.append(loss)  # read only at an evaluation: reading waits for the GPU
         if (update + 1) % every == 0 or update + 1 == settings.n_updates:
             mean_loss = float(torch.stack(losses).mean())
             progress.seconds += time.perf_counter() - started
@@ -128,7 +147,71 @@ def train(
     return progress
 
 
-def _schedule(step: int, n_updates: int, warmup: float) -> float:
+class _Gradients:
+    """Loss and gradients of a batch, in as many parts as memory asks for.
+
+    When memory runs out, the batch is halved until it fits, and stays so for the rest of the
+    training. The gradients of the parts add up to those of the whole batch.
+    """
+
+    def __init__(self, accelerator: "Accelerator", model: nn.Module) -> None:
+        self._accelerator, self._model = accelerator, model
+        self._n_parts = 1
+
+    def __call__(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+        """Adds to the gradients of the model, and gives the loss of the batch.
+
+        Raises:
+            CourseError: if there is not even memory for one example.
+        """
+        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+        while True:
+            try:
+                return self._of(inputs, labels)
+            except RuntimeError as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                self._model.zero_grad()
+                size = math.ceil(len(labels) / self._n_parts)
+                if size == 1:
+                    length = next(iter(inputs.values())).shape[1]
+                    raise CourseError(
+                        f"Memory does not suffice for training on one example of {length} tokens. "
+                        "Take a smaller model, or a smaller max_length, or close other programs."
+                    ) from error
+            self._n_parts *= 2
+            clear_device_cache(garbage_collection=True)
+            warnings.warn(
+                f"Memory does not suffice for {size} examples at a time. They now go in "
+                f"{self._n_parts} parts whose gradients are added up: the result is the same, "
+                "the training a little slower.",
+                stacklevel=3,
+            )
+
+    def _of(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+        if self._n_parts == 1:
+            loss = self._loss(inputs, labels, "mean")
+            self._accelerator.backward(loss)
+            return loss.detach()
+        n_labels = (labels != IGNORED).sum()
+        losses = []
+        for rows in torch.arange(len(labels)).chunk(self._n_parts):
+            part = {name: each[rows] for name, each in inputs.items()}
+            loss = self._loss(part, labels[rows], "sum") / n_labels
+            self._accelerator.backward(loss)
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _loss(self, inputs: dict[str, Tensor], labels: Tensor, reduction: str) -> Tensor:
+        with self._accelerator.autocast():
+            logits = self._model(**inputs)
+        return nn.functional.cross_entropy(
+            logits.float().flatten(0, -2), labels.flatten(), reduction=reduction
+        )
+
+
+def learning_rate_factor(step: int, n_updates: int, warmup: float) -> float:
     """Factor of the learning rate at `step`: linear up, then linear down to zero."""
     climb = warmup * n_updates
     if step < climb:

@@ -4,8 +4,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from utils.experiments.record import Record
+from utils.experiments.record import Record, is_stale
 from utils.experiments.spec import Spec
+from utils.tasks import question_answering
 
 UNKNOWN_SECONDS = 30.0
 """Assumed for a method that has never been run here."""
@@ -14,21 +15,23 @@ UNKNOWN_SECONDS = 30.0
 def predicted_seconds(specs: list[Spec], records: list[Record]) -> dict[str, float]:
     """Seconds that each experiment will take, by `spec.identity()`; 0 if it is recorded.
 
-    Taken from records of the same method, on the same data set if there are any: the median of
-    seconds per update (or per example, without updates), times the planned number of those.
+    Taken from records of the same method and task, on the same data set if there are any: the
+    median of seconds per update (or per example, without updates), times the planned number.
     """
-    recorded = {record.spec.identity() for record in records}
-    rates: dict[tuple[str, str | None], list[float]] = defaultdict(list)
+    recorded = {record.spec.identity() for record in records if not is_stale(record)}
+    rates: dict[tuple[str, str, str | None], list[float]] = defaultdict(list)
     for record in records:
         rate = record.cost.get("wall_seconds", 0.0) / _work(record.spec)
-        rates[record.spec.method, record.spec.dataset].append(rate)
-        rates[record.spec.method, None].append(rate)
+        method, task = record.spec.method, record.spec.task
+        rates[method, task, record.spec.dataset].append(rate)
+        rates[method, task, None].append(rate)
     seconds = {}
     for spec in specs:
-        known = rates.get((spec.method, spec.dataset)) or rates.get((spec.method, None))
+        name = spec.method, spec.task
+        known = rates.get((*name, spec.dataset)) or rates.get((*name, None))
         guess = float(np.median(known)) * _work(spec) if known else _first_guess(spec)
-        name = spec.identity()
-        seconds[name] = 0.0 if name in recorded else max(guess, 0.1)
+        identity = spec.identity()
+        seconds[identity] = 0.0 if identity in recorded else max(guess, 0.1)
     return seconds
 
 
@@ -36,8 +39,20 @@ _UNKNOWN_RATE = 1e11
 """Operations per second assumed for pre-training: a small model on two cores."""
 
 
+_TOKENS_A_SECOND = 2500
+"""Assumed for training MiniLM on two cores."""
+
+_TOKENS_OF_A_WINDOW = 175
+"""Mean length of a question with its paragraph in SQuAD."""
+
+
 def _first_guess(spec: Spec) -> float:
-    return _work(spec) / _UNKNOWN_RATE if _is_pretraining(spec) else UNKNOWN_SECONDS
+    if _is_pretraining(spec):
+        return _work(spec) / _UNKNOWN_RATE
+    if spec.task == question_answering.NAME and "batch_size" in spec.hyper:
+        windows = _work(spec) * float(spec.hyper["batch_size"])
+        return windows * min(spec.max_length, _TOKENS_OF_A_WINDOW) / _TOKENS_A_SECOND
+    return UNKNOWN_SECONDS
 
 
 def _is_pretraining(spec: Spec) -> bool:
@@ -48,11 +63,15 @@ _ALL = 50_000
 """Stands for "all examples" where the data set has not been opened yet."""
 
 
+_ALL_QUESTIONS = 88_000
+"""The same for question answering."""
+
+
 def _work(spec: Spec) -> float:
     """Operations of pre-training, updates of another trained method, examples of any other."""
     if _is_pretraining(spec):
         return _operations(spec)
-    n = spec.n_train or _ALL
+    n = spec.n_train or (_ALL_QUESTIONS if spec.task == question_answering.NAME else _ALL)
     if "epochs" not in spec.hyper:
         return float(n)
     from utils.adaptation.training import count_updates

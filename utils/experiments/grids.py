@@ -10,8 +10,8 @@ from utils.errors import CourseError
 from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
-from utils.sources import COURSE_BERT, MINILM, run_model
-from utils.tasks import task_of
+from utils.sources import COURSE_BERT, MINILM, n_layers, run_model
+from utils.tasks import question_answering, tagging, task_of
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.pretraining_objectives import NAME as OBJECTIVES
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
@@ -27,7 +27,8 @@ class Grid:
     methods' defaults are used. `candidates` take the place of a method's own.
 
     Models of `pretraining` come first. A cell names the i-th of them as its model by
-    `pretrained(i)`, until `bind` has put the key of the record in its place.
+    `pretrained(i)`, until `bind` has put the key of the record in its place. `tried_with` names the
+    model that the trials take instead of a cell's own: the one of the first seed.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Grid:
     anchors: tuple[int, ...] = field(default=())
     candidates: dict[str, list[Hyper]] = field(default_factory=dict)
     pretraining: list[Spec] = field(default_factory=list)
+    tried_with: dict[str, str] = field(default_factory=dict)
 
     def bind(self, records: list[Record]) -> "Grid":
         """The grid with the models that the `records` of its `pretraining` have left."""
@@ -43,7 +45,8 @@ class Grid:
             cell.model_copy(update={"model": names.get(cell.model or "", cell.model)})
             for cell in self.cells
         ]
-        return replace(self, cells=cells)
+        tried_with = {names[model]: names[first] for model, first in self.tried_with.items()}
+        return replace(self, cells=cells, tried_with=tried_with)
 
     def trials(self) -> list[Spec]:
         """The trials that decide on the hyper-parameters, each one a spec of its own."""
@@ -90,6 +93,7 @@ class Grid:
         # What only the cell needs must not make its trial another one than its neighbours'.
         trial = cell.model_copy(
             update={
+                "model": self.tried_with.get(cell.model or "", cell.model),
                 "n_train": anchor,
                 "seed": 0,
                 "data_seed": 0,
@@ -166,7 +170,8 @@ class _Size:
 
 
 _SST2, _AG_NEWS = "stanfordnlp/sst2", "fancyzhx/ag_news"
-_CONLL, _SQUAD = "eriktks/conll2003", "rajpurkar/squad"
+_CONLL, _WNUT, _SQUAD = "eriktks/conll2003", "leondz/wnut_17", "rajpurkar/squad"
+_SQUAD_2 = "rajpurkar/squad_v2"
 
 _LEARNING_CURVES: dict[Profile, _Size] = {
     size.profile: size
@@ -223,6 +228,79 @@ def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, m
         test_limit=size.test_limit,
         hyper=hyper,
     )
+
+
+LADDER: tuple[str, ...] = (
+    *("majority", "word-lookup", "tfidf"),
+    *("frozen-cls", "frozen", "frozen-int8", "frozen-second-to-last", "frozen-last-four"),
+    *("frozen-mixture-last-four", "frozen-mixture"),
+    *("bitfit", "lora", "adapters", "top-layers", "gradual-unfreezing", "layer-decay"),
+    *("full", "full-long", "random-init"),
+)
+"""The methods of lesson 05, from the one that learns nothing to the one that learns everything."""
+
+_AT_SOME_SIZES = {
+    **dict.fromkeys(LADDER[10:16], (64, 500, 2000)),
+    "full-long": (64, 500),
+}
+"""Methods that cost as much as fine-tuning, and the numbers of labels at which they are run."""
+
+_SHORT: dict[str, tuple[str, ...]] = {
+    "smoke": ("tfidf", "frozen-cls", "frozen", "frozen-mixture", "lora", "full"),
+    "quick": tuple(
+        name for name in LADDER if name not in ("gradual-unfreezing", "layer-decay", "full-long")
+    ),
+}
+"""What is run of the ladder in small profiles: only with the most labels, and not the slowest."""
+
+
+def ladder(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    n_train: list[int | None] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    model: str = MINILM,
+) -> Grid:
+    """All ways of adapting an encoder, on texts and on words: the grid of lesson 05.
+
+    In the profile `full`, on four data sets; the costly methods at three numbers of labels. With
+    the largest number, also a probe of each layer of the model. With all examples (`None` in
+    `n_train`, which has to be asked for) frozen features, LoRA and fine-tuning, with at most three
+    seeds.
+    """
+    size = _LEARNING_CURVES[check(profile)]
+    sizes, usual = size.n_train[-1:], _SHORT.get(profile, LADDER)
+    if profile == "full":
+        sizes = size.n_train[:-1]
+        size = replace(size, datasets=(_SST2, _AG_NEWS, _CONLL, _WNUT))
+    probes = [f"probe-{layer}" for layer in range(n_layers(model) + 1)]
+
+    def wanted(method: str, n: int | None) -> bool:
+        if n is None:
+            return method in ("frozen", "lora", "full")
+        if method in probes:
+            return n == sizes[-1]
+        return profile != "full" or n in _AT_SOME_SIZES.get(method, sizes)
+
+    cells = [
+        _as_published(_cell(size, dataset, get_method(method), n, seed, model))
+        for n in n_train or sizes
+        for dataset in datasets or size.datasets
+        for method in methods or (*usual, *probes)
+        if task_of(dataset) in get_method(method).tasks and wanted(method, n)
+        for seed in _seeds(first_seed, seeds or size.seeds, n)
+    ]
+    return Grid("ladder", cells, size.anchors, _OF_SMALL_MODELS.get(model, {}))
+
+
+def _as_published(cell: Spec) -> Spec:
+    """Entities are found in the whole test split and in long sentences, as in the literature."""
+    if cell.task != tagging.NAME or cell.profile != "full":
+        return cell
+    return cell.model_copy(update={"test_limit": None, "max_length": 128})
 
 
 _SEQUENCES: dict[Profile, tuple[int, int]] = {"smoke": (40, 1), "quick": (700, 1), "full": (700, 5)}
@@ -334,7 +412,7 @@ def objectives(
     Each objective is trained on the textbooks with as many operations as the others, and once more
     with as many tokens. Then sentences and news are classified, and in the profile `full` entities
     are found, from its frozen features and by fine-tuning, and questions are written; with the
-    learning rates and regularisation that do best with seed 0.
+    learning rates and regularisation that do best with the model of the first seed.
     """
     n_seeds, flops, n_steps, hyper = _OBJECTIVES[check(profile)]
     size = _LEARNING_CURVES[check(profile)]
@@ -344,12 +422,14 @@ def objectives(
         defaults = METHODS[method].defaults
         return {**{k: v for k, v in defaults.items() if k != "n_steps"}, **hyper, **budget}
 
+    wanted = range(first_seed, first_seed + (seeds or n_seeds))
     models = [
         _on_text(TEXTBOOKS, method, seed, check(profile), settings(method, budget))
         for budget in budgets
         for method in methods or methods_for(OBJECTIVES)
-        for seed in range(first_seed, first_seed + (seeds or n_seeds))
+        for seed in wanted
     ]
+    tried_with = {pretrained(i): pretrained(i - i % len(wanted)) for i in range(len(models))}
     n_labels = max(n for n in size.n_train if n)
     extra = (_CONLL, _SQUAD) if profile == "full" else ()  # there are no stand-ins for them
     cells = [
@@ -359,7 +439,108 @@ def objectives(
         for adaptation in ("frozen", "full", "warm-start")
         if task_of(dataset) in get_method(adaptation).tasks
     ]
-    return Grid("objectives", cells, size.anchors[-1:], {"full": _RATES}, models)
+    return Grid("objectives", cells, size.anchors[-1:], {"full": _RATES}, models, tried_with)
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """How large the grid of question answering is in one profile."""
+
+    dataset: str
+    methods: tuple[str, ...]
+    n_train: tuple[int | None, ...]
+    seeds: int
+    validation_limit: int
+    test_limit: int | None
+    max_length: int
+    training: Hyper = field(default_factory=dict)
+    anchors: tuple[int, ...] = ()
+
+
+_QUESTIONS: dict[Profile, _Questions] = {
+    "smoke": _Questions(
+        dataset=_SQUAD_2,
+        methods=("span-baseline", "full"),
+        n_train=(64,),
+        seeds=1,
+        validation_limit=8,
+        test_limit=32,
+        max_length=192,
+        training={"min_updates": 4, "epochs": 1, "batch_size": 8},
+    ),
+    "quick": _Questions(
+        dataset=_SQUAD_2,
+        methods=("span-baseline", "frozen-spans", "full"),
+        n_train=(240,),
+        seeds=1,
+        validation_limit=24,
+        test_limit=160,
+        max_length=192,
+        training={"min_updates": 1, "epochs": 3, "batch_size": 8, "learning_rate": 2e-4},
+    ),
+    "full": _Questions(
+        dataset=_SQUAD,
+        methods=("span-baseline", "frozen-spans", "lora", "full", "random-init"),
+        n_train=(250, 1000, 4000, None),
+        seeds=3,
+        validation_limit=500,
+        test_limit=None,
+        max_length=384,
+        anchors=(1000,),
+    ),
+}
+
+
+def questions(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    n_train: list[int | None] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    model: str = MINILM,
+) -> Grid:
+    """Answers found in paragraphs, with and without a distracting sentence: the grid of lesson 09.
+
+    In the profile `full`, windows of 384 tokens that share 128, and all of the reported split; in
+    the others, a set in which some questions have no answer. With
+    all examples only fine-tuning is run, with two passes over the data, and the baseline, which
+    learns nothing and needs only one run for each number of examples.
+    """
+    size = _QUESTIONS[check(profile)]
+    cells = [
+        Spec(
+            task=question_answering.NAME,
+            dataset=dataset,
+            model=model if get_method(method).needs_model else None,
+            method=method,
+            n_train=n,
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+            validation_limit=size.validation_limit,
+            test_limit=size.test_limit,
+            max_length=size.max_length,
+            hyper=_of_questions(size, get_method(method), n),
+        )
+        for n in n_train or size.n_train
+        for dataset in datasets or [size.dataset]
+        for method in methods or size.methods
+        if n is not None or method in ("span-baseline", "full")
+        for seed in range(first_seed, first_seed + (seeds or size.seeds))
+    ]
+    return Grid("questions", cells, size.anchors)
+
+
+def _of_questions(size: _Questions, method: Method, n: int | None) -> Hyper:
+    if "min_updates" not in method.defaults:
+        return {}
+    if n is None:
+        return {"epochs": 2}
+    if method.name == "frozen-spans":  # a head alone needs a rate of its own
+        return {name: value for name, value in size.training.items() if name != "learning_rate"}
+    return size.training
 
 
 def _on_text(dataset: str, method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
@@ -378,10 +559,12 @@ def _on_text(dataset: str, method: str, seed: int, profile: Profile, hyper: Hype
 
 GRIDS: dict[str, Callable[..., Grid]] = {
     "learning-curves": learning_curves,
+    "ladder": ladder,
     "sequence-copying": sequence_copying,
     "pretraining": pretraining,
     "course-bert": course_bert,
     "objectives": objectives,
+    "questions": questions,
 }
 
 

@@ -49,6 +49,7 @@ class Work:
         batch_size: sequences of an update.
         chunk: updates that are timed as one.
         n_chunks: chunks of a training, those to warm up included.
+        data: where the text came from.
     """
 
     text: PackedText
@@ -57,6 +58,7 @@ class Work:
     batch_size: int = BATCH_SIZE
     chunk: int = 4
     n_chunks: int = N_PAIRS + N_WARM_UP
+    data: str = ""
 
     @property
     def n_steps(self) -> int:
@@ -87,6 +89,11 @@ def pretraining_speed(n_pairs: int = N_PAIRS) -> Iterator[SpeedComparison]:
     products that the training reaches.
     """
     work = prepare(n_pairs + N_WARM_UP)
+    for each in _comparisons(work, n_pairs):
+        yield replace(each, data=work.data)
+
+
+def _comparisons(work: Work, n_pairs: int) -> Iterator[SpeedComparison]:
     for n_layers, d_model in SHAPES:
         name = f"pre-training, {n_layers}-layer/{d_model}"
         config = _config(n_layers, d_model)
@@ -117,7 +124,7 @@ def prepare(n_chunks: int) -> Work:
     text = pack(corpus.train, tokenizer, runtime.runs_dir() / "cache" / "pretraining")
     # An update takes a GPU milliseconds: single ones could not be timed.
     chunk = 40 if runtime.device().type == "cuda" else 4
-    return Work(text, tokenizer, chunk=chunk, n_chunks=n_chunks)
+    return Work(text, tokenizer, chunk=chunk, n_chunks=n_chunks, data=corpus.source.location)
 
 
 def _config(n_layers: int, d_model: int) -> TransformerConfig:

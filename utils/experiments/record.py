@@ -29,7 +29,7 @@ class Record(BaseModel):
         curve: points of the training curve (step, loss, validation accuracy).
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str
     schema_version: Literal[1] = 1
@@ -65,13 +65,15 @@ class Record(BaseModel):
 
     @property
     def score(self) -> float:
-        """The metric that decides in the task: accuracy, or F1 of entities."""
+        """The metric that decides in the task: such as accuracy, or F1 of entities."""
         return self.metrics[get_task(self.spec.task).METRIC]
 
     def keeps_answers(self, metric: str) -> bool:
         """Whether intervals and tests can be computed for `metric`."""
         if metric in OF_ENTITIES:
             return _ENTITIES in self.statistics
+        if _scores(metric) in self.statistics:
+            return True
         return _names(metric)[0] in self.statistics
 
     def from_answers(self, metric: str) -> float:
@@ -90,7 +92,10 @@ class Record(BaseModel):
         """
         if metric in OF_ENTITIES:
             return self._entities() @ np.array(OF_ENTITIES[metric], dtype=np.float32).T
-        right = self.correct(metric)
+        if (packed := self.statistics.get(_scores(metric))) is not None:
+            right = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<f4")
+        else:
+            right = self.correct(metric)
         return np.stack([right, np.ones(len(right))], axis=1).astype(np.float32)
 
     def _entities(self) -> NDArray[np.float32]:
@@ -134,17 +139,26 @@ def pack_answers(answers: dict[str, NDArray[Any]]) -> dict[str, str]:
 
     For each share of right answers (n_answers,) booleans, a bit each, as base64: those of
     "accuracy" are called `correct` and `n`, those of others `correct:METRIC`, `n:METRIC`. Numbers
-    of "entities", (n_sentences, 3), take two bytes each and are compressed.
+    of "entities", (n_sentences, 3), take two bytes each and are compressed; so are scores in 0..1,
+    (n_answers,), called `scores:METRIC`, of four bytes each.
     """
     packed: dict[str, str] = {}
     for metric, right in answers.items():
         if metric == _ENTITIES:
             packed[metric] = base64.b64encode(zlib.compress(right.astype("<u2").tobytes())).decode()
             continue
+        if np.issubdtype(right.dtype, np.floating):
+            compressed = zlib.compress(right.astype("<f4").tobytes())
+            packed[_scores(metric)] = base64.b64encode(compressed).decode()
+            continue
         bits, number = _names(metric)
         packed[bits] = base64.b64encode(np.packbits(right).tobytes()).decode()
         packed[number] = str(len(right))
     return packed
+
+
+def _scores(metric: str) -> str:
+    return f"scores:{metric}"
 
 
 def _names(metric: str) -> tuple[str, str]:

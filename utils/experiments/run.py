@@ -62,8 +62,11 @@ def _splits(
     )
 
 
-def run(prepared: Prepared) -> Record:
-    """Run the experiment and return its record; predictions go to `runs/predictions`."""
+def run(prepared: Prepared, keep: Path | None = None) -> Record:
+    """Run the experiment and return its record; predictions go to `runs/predictions`.
+
+    The adapted model is saved in the folder `keep`, by methods that can.
+    """
     spec, splits, task = prepared.spec, prepared.splits, get_task(prepared.spec.task)
     evaluated = splits.test if spec.split == "test" else splits.validation
     method = get_method(spec.method)
@@ -82,6 +85,7 @@ def run(prepared: Prepared) -> Record:
             model_fingerprint=prepared.model_source.fingerprint if prepared.model_source else "",
             cache=runtime.runs_dir() / "cache",
             checkpoint=runtime.runs_dir() / "checkpoints" / f"{prepared.key}.pt",
+            keep=keep,
         )
     )
     metrics, answers = task.score(outcome.predictions, evaluated)

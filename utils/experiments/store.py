@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -110,7 +111,18 @@ def read_records(path: Path) -> list[Record]:
 def published_records(results: Path | None = None) -> list[Record]:
     """All records in `results/records`; an empty list if nothing has been published yet."""
     folder = (results or runtime.results_dir()) / "records"
-    return [record for file in sorted(folder.glob("*.jsonl")) for record in _read_file(file)]
+    return [record for file in sorted(folder.glob("*.jsonl")) for record in _unchanged(file)]
+
+
+def _unchanged(file: Path) -> tuple[Record, ...]:
+    """The records of a file that is read once, and again when it has changed: lessons ask often."""
+    state = file.stat()
+    return _read_once(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=32)
+def _read_once(file: Path, changed: int, size: int) -> tuple[Record, ...]:
+    return tuple(_read_file(file))
 
 
 def _read_file(file: Path) -> list[Record]:

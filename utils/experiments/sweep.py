@@ -11,11 +11,14 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from utils.errors import CourseError
 from utils.experiments.forecast import predicted_seconds
 from utils.experiments.grids import Grid
 from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.experiments.store import Store
+
+EXECUTORS = ("processes", "ray")
 
 OnRecord = Callable[[Record, bool], None]
 """Called for each experiment that is done: its record, and whether it was run just now."""
@@ -46,6 +49,7 @@ def sweep(
     store: Store | None = None,
     *,
     jobs: int = 1,
+    executor: str = "processes",
     progress: bool = True,
     retrain: bool = False,
     on_record: OnRecord | None = None,
@@ -60,19 +64,25 @@ def sweep(
         specs: what to run; repeats are run once.
         store: where records are kept; by default `runs/records`.
         jobs: processes; the threads of this machine are divided between them.
+        executor: processes of this machine, or a Ray cluster, where `jobs` of the experiments share
+            a GPU; see `on_ray`.
         progress: show a bar with the time that is left, estimated from earlier runs.
         retrain: run everything again, replacing what the store holds.
         on_record: called as each experiment is done.
 
     Raises:
-        CourseError: data or model not reachable, disk full and the like; what is done is kept.
+        CourseError: data or model not reachable, disk full, an unknown executor and the like; what
+            is done is kept.
     """
+    if executor not in EXECUTORS:
+        known = " and ".join(EXECUTORS)
+        raise CourseError(f"There is no executor {executor!r}. There are {known}.")
     store = store or Store.default()
     started = time.perf_counter()
     result = SweepResult()
     found: dict[str, Record] = {}
     with _bar(specs, store, enabled=progress) as advance:
-        for record, fresh in _execute(specs, store, jobs, retrain):
+        for record, fresh in _execute(specs, store, jobs, executor, retrain):
             found[record.spec.identity()] = record
             result.n_run += fresh
             result.n_reused += not fresh
@@ -90,6 +100,7 @@ def run_grid(
     store: Store | None = None,
     *,
     jobs: int = 1,
+    executor: str = "processes",
     progress: bool = True,
     retrain: bool = False,
     on_record: OnRecord | None = None,
@@ -100,7 +111,13 @@ def run_grid(
 
     def run(specs: list[Spec]) -> SweepResult:
         return sweep(
-            specs, store, jobs=jobs, progress=progress, retrain=retrain, on_record=on_record
+            specs,
+            store,
+            jobs=jobs,
+            executor=executor,
+            progress=progress,
+            retrain=retrain,
+            on_record=on_record,
         )
 
     models = run(grid.pretraining)
@@ -110,9 +127,15 @@ def run_grid(
 
 
 def _execute(
-    specs: list[Spec], store: Store, jobs: int, retrain: bool
+    specs: list[Spec], store: Store, jobs: int, executor: str, retrain: bool
 ) -> Iterator[tuple[Record, bool]]:
     unique = list({spec.identity(): spec for spec in specs}.values())
+    if executor == "ray":
+        from utils.experiments.on_ray import run_on_ray
+
+        elsewhere = yield from run_on_ray(unique, store, jobs, retrain)
+        yield from _run_all(elsewhere, store, retrain)
+        return
     if jobs <= 1:
         yield from _run_all(unique, store, retrain)
         return

@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
 Kind = Literal["better", "not worse", "at least"]
 
-SHARES = {
-    "accuracy": "accuracy",
-    "f1": "F1 of entities",
-    "nsp_accuracy_other_document": "next sentence right (other document)",
-    "nsp_accuracy_same_document": "next sentence right (same document)",
-}
-"""Metrics of which records keep single answers, and what people call them."""
-
 GAIN = "gain"
 """Nats per hidden token; of it there are no single answers, but only a mean for each seed."""
+
+
+def answered_metrics() -> dict[str, str]:
+    """Metrics of which records keep single answers, and what people call them."""
+    from utils.tasks import METRIC_TITLES  # needs NumPy, which the first cell must do without
+
+    return {
+        **METRIC_TITLES,
+        "exact_match": "exact match",
+        "answer_f1_distracted": "F1 with a distracting sentence",
+        "nsp_accuracy_other_document": "next sentence right (other document)",
+        "nsp_accuracy_same_document": "next sentence right (same document)",
+    }
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class Claim:
             raise CourseError(f"The claim “{self.text}” cannot be tested: {problem}.")
 
     def _problem(self) -> str | None:
-        if self.metric not in (*SHARES, GAIN):
-            return f"the metric is {self.metric!r}; choose one of {', '.join((*SHARES, GAIN))}"
+        known_metrics = (*answered_metrics(), GAIN)
+        if self.metric not in known_metrics:
+            return f"the metric is {self.metric!r}; choose one of {', '.join(known_metrics)}"
         if self.metric == GAIN and self.kind != "at least":
             return (
                 "records keep no single answers for the gain, so it can only be at_least a number"
@@ -105,7 +111,7 @@ def claim(
         margin: a difference in accuracy, as a share.
         at_least: instead of `worse`: the mean accuracy measured is at least this. It says what was
             measured and is no test, so it has an interval and no p-value.
-        metric: "accuracy", another of `SHARES`, or with `at_least` also "gain", in nats.
+        metric: "accuracy", another of `answered_metrics`, or with `at_least` also "gain", in nats.
     """
     try:
         wanted = make_claim(

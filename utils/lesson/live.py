@@ -55,9 +55,9 @@ def run_experiments(
 
 
 class LiveTable:
-    """Mean accuracy by method and number of labels; in a notebook it is replaced as it grows.
+    """Mean of the metric by method and number of labels; in a notebook it is replaced as it grows.
 
-    Of pre-training it shows the gain in nats.
+    The metric is the one that decides in the task; of pre-training, the gain in nats.
 
     Display updates are used and no widgets: they are part of a saved notebook like any output.
 
@@ -115,21 +115,25 @@ class LiveTable:
 
     def _table(self, dataset: str) -> str:
         from utils.report.selection import dataset_title, size_key, size_label, title
-        from utils.tasks import PRETRAINING
+        from utils.tasks import METRIC_TITLES, PRETRAINING, get_task
 
         mine = [s for s in self.specs if s.dataset == dataset and s.split == "test"]
         planned = Counter((s.method, s.n_train) for s in mine)
         pretrained = any(s.task in PRETRAINING for s in mine)
+        metric = "gain" if pretrained else get_task(mine[0].task).METRIC if mine else "accuracy"
         found: dict[tuple[str, int | None], list[float]] = defaultdict(list)
         for record in self.records:
             if record.spec.dataset == dataset and record.spec.split == "test":
                 cell = record.spec.method, record.spec.n_train
-                found[cell].append(record.metrics["gain" if pretrained else "accuracy"])
+                found[cell].append(record.metrics[metric])
         sizes = sorted({n for _, n in planned}, key=size_key)
         if pretrained:
             columns = [dataset_title(dataset), *map(_gain_on, sizes)]
         else:
-            columns = [f"{dataset}, accuracy", *(f"{size_label(n)} examples" for n in sizes)]
+            columns = [
+                f"{dataset}, {METRIC_TITLES[metric]}",
+                *(f"{size_label(n)} examples" for n in sizes),
+            ]
         lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
         for method in dict.fromkeys(method for method, _ in planned):
             cells = (_cell(found[method, n], planned[method, n]) for n in sizes)

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from utils.errors import CourseError
-from utils.lesson.claims import GAIN, SHARES, Claim
+from utils.lesson.claims import GAIN, Claim, answered_metrics
 from utils.sources import is_run_model
 
 if TYPE_CHECKING:
     from utils.experiments import Record
-    from utils.report.statistics import Bootstrap
+    from utils.resampling import Bootstrap
 
 MIN_SEEDS = 3
 """Fewer seeds than this say nothing about seeds."""
@@ -149,7 +149,7 @@ class Verdict:
 
 
 def _header(claim: Claim) -> list[str]:
-    metric, unit = SHARES.get(claim.metric, "gain in nats"), _unit(claim.metric)
+    metric, unit = answered_metrics().get(claim.metric, "gain in nats"), _unit(claim.metric)
     columns = ["on", f"{_side(claim.better)}, {metric}"]
     if claim.worse is None:
         columns.append(f"minus {claim.threshold:g}, in {unit}")

@@ -13,6 +13,7 @@ from utils.experiments import Record
 from utils.report import formatting, statistics
 from utils.report.selection import cell_and_seed, is_embedded, size_key, size_label, title
 from utils.report.tables import Table
+from utils.resampling import Bootstrap
 
 Verdict = Literal["OK", "within noise", "better", "worse", "not tested"]
 
@@ -137,7 +138,7 @@ def compare(a: Sequence[Record], b: Sequence[Record]) -> Comparison:
 Pair = tuple[list[Record], list[Record], str]
 
 
-def _row(pair: Pair, estimate: statistics.Bootstrap | None, p: float | None) -> Row:
+def _row(pair: Pair, estimate: Bootstrap | None, p: float | None) -> Row:
     first, second, metric = pair
     spec = first[0].spec
     mean_a, mean_b = (
@@ -174,9 +175,7 @@ def _verdict(pair: Pair, difference: float, p: float | None) -> Verdict:
     return "better" if difference > 0 else "worse"
 
 
-def _estimate(
-    first: list[Record], second: list[Record], metric: str
-) -> statistics.Bootstrap | None:
+def _estimate(first: list[Record], second: list[Record], metric: str) -> Bootstrap | None:
     """The difference B − A with its bootstrap; None for metrics without values per example."""
     if metric != statistics.main_metric(first):
         return None

@@ -20,6 +20,7 @@ from utils.errors import CourseError
 from utils.experiments import Record
 from utils.report import formatting
 from utils.report.selection import Comparable, comparable, dataset_title, is_embedded, title
+from utils.tasks import METRIC_TITLES, get_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; `ticks` are (position, label) along x, where they are fixed."""
+    """One pair of axes; `ticks` are (position, label) along x, where they are fixed.
+
+    With `rows`, (position, label) along y, each point stands in a row of its own, and `low` and
+    `high` of its series run along x.
+    """
 
     title: str
     x_label: str
@@ -60,6 +65,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     ticks: list[tuple[float, str]] = field(default_factory=list)
+    rows: list[tuple[float, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,22 +92,22 @@ class Plot:
 
 
 def learning_curves(records: Sequence[Record]) -> "Figure":
-    """Accuracy against the number of labelled examples, a line per method; see the plot's note."""
+    """Score against the number of labelled examples, a line per method; see the plot's note."""
     return learning_curve_plot(records).figure()
 
 
 def cost_curves(records: Sequence[Record], cost: str = "wall_seconds") -> "Figure":
-    """Accuracy against what a run costs: `cost` is "wall_seconds", "flops" or "examples_seen"."""
+    """Score against what a run costs: `cost` is "wall_seconds", "flops" or "examples_seen"."""
     return cost_curve_plot(records, cost).figure()
 
 
 def training_curves(records: Sequence[Record]) -> "Figure":
-    """Training loss and validation accuracy against updates, a line per record."""
+    """Training loss and validation score against updates, a line per record."""
     return training_curve_plot(records).figure()
 
 
 def learning_curve_plot(records: Sequence[Record]) -> Plot:
-    """Accuracy (mean over seeds) by number of labels; bands are 95 % bootstrap intervals.
+    """Score (mean over seeds) by number of labels; bands are 95 % bootstrap intervals.
 
     Raises:
         CourseError: if the records must not stand in one figure; see `selection.comparable`.
@@ -127,7 +133,7 @@ def learning_curve_plot(records: Sequence[Record]) -> Plot:
     panel = Panel(
         heading(chosen),
         "Labelled training examples (log scale)",
-        "Accuracy in %",
+        f"{formatting.in_title(chosen.measure)} in %",
         series,
         log_x=True,
         ticks=sorted(ticks.items()),
@@ -135,8 +141,8 @@ def learning_curve_plot(records: Sequence[Record]) -> Plot:
     return Plot(
         [panel],
         f"Bands: 95 % bootstrap interval over {_resampled(chosen)}.",
-        f"Line chart of accuracy against the number of labelled examples on {heading(chosen)}. "
-        + _in_words(series, "labels"),
+        f"Line chart of {chosen.measure} against the number of labelled examples on "
+        f"{heading(chosen)}. " + _in_words(series, "labels"),
     )
 
 
@@ -148,7 +154,7 @@ _COSTS = {
 
 
 def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Plot:
-    """Accuracy by what a run costs, a line per method along growing numbers of labels.
+    """Score by what a run costs, a line per method along growing numbers of labels.
 
     Points without that cost, or where it is 0, cannot stand on a log scale and are named in the
     note.
@@ -181,20 +187,21 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
     note = f"Bands: 95 % bootstrap interval over {_resampled(chosen)}."
     if left_out:
         note += f"\nNot shown ({unit} 0 or not measured): {', '.join(left_out)}."
-    panel = Panel(heading(chosen), f"{axis} (log scale)", "Accuracy in %", series, log_x=True)
+    y_label = f"{formatting.in_title(chosen.measure)} in %"
+    panel = Panel(heading(chosen), f"{axis} (log scale)", y_label, series, log_x=True)
     return Plot(
         [panel],
         note,
-        f"Line chart of accuracy against {unit} per run on {heading(chosen)}. "
+        f"Line chart of {chosen.measure} against {unit} per run on {heading(chosen)}. "
         + _in_words(series, unit),
     )
 
 
 def training_curve_plot(records: Sequence[Record]) -> Plot:
-    """Training loss (in nats) and accuracy on the validation split, along the updates.
+    """Training loss (in nats) and score on the validation split, along the updates.
 
     Raises:
-        CourseError: if no record has a training curve.
+        CourseError: if no record has a training curve, or if records mix tasks.
     """
     trained = [record for record in records if record.curve]
     if not trained:
@@ -202,10 +209,14 @@ def training_curve_plot(records: Sequence[Record]) -> Plot:
             "None of these records has a training curve: only methods trained by gradient descent "
             "leave one. Select, for example, method='full'."
         )
+    measures = {METRIC_TITLES[get_task(record.spec.task).METRIC] for record in trained}
+    if len(measures) > 1:
+        raise CourseError("Records of several tasks have no scores in common. Select one task.")
+    measure = measures.pop()
     panels = []
     for name, y_label, factor in (
         ("loss", "Training loss in nats", 1.0),
-        ("validation", "Validation accuracy in %", 100.0),
+        ("validation", f"Validation {measure} in %", 100.0),
     ):
         series = [
             Series(
@@ -219,13 +230,13 @@ def training_curve_plot(records: Sequence[Record]) -> Plot:
         panels.append(Panel(y_label.split(" in ")[0], "Updates", y_label, series))
     words = " ".join(
         f"{loss.label}: the loss goes from {loss.y[0]:.3f} to {loss.y[-1]:.3f}, validation "
-        f"accuracy from {score.y[0]:.1f} to {score.y[-1]:.1f} %."
+        f"{measure} from {score.y[0]:.1f} to {score.y[-1]:.1f} %."
         for loss, score in zip(panels[0].series, panels[1].series, strict=True)
     )
     return Plot(
         panels,
         "Loss: mean over the updates since the point before.",
-        f"Two line charts, training loss and validation accuracy against updates. {words}",
+        f"Two line charts, training loss and validation {measure} against updates. {words}",
     )
 
 
@@ -250,7 +261,6 @@ _ADDED_LATER = (
     "frozen-last-four",
     "frozen-mixture-last-four",
     "frozen-mixture",
-    "layer-probe",
     "full-long",
     "layer-decay",
     "gradual-unfreezing",
@@ -259,6 +269,8 @@ _ADDED_LATER = (
     "lora",
     "bitfit",
     "mlm-drawn-vectors",
+    *(name for name in METHODS if name.startswith("probe-")),
+    "frozen-int8",
 )
 """Their styles come after those of the other methods, so that published figures keep theirs."""
 
@@ -356,9 +368,9 @@ def _draw(plot: Plot) -> "Figure":
 
     with matplotlib.rc_context(theme()):
         wide = len(plot.panels) > 1
-        figure = _figure_class()(
-            figsize=(_SIZE[0] * (1.3 if wide else 1), _SIZE[1]), dpi=_DPI, layout="constrained"
-        )
+        n_rows = max(len(panel.rows) for panel in plot.panels)
+        size = _SIZE[0] * (1.3 if wide else 1), max(_SIZE[1], 1.6 + 0.27 * n_rows)
+        figure = _figure_class()(figsize=size, dpi=_DPI, layout="constrained")
         axes = figure.subplots(1, len(plot.panels), squeeze=False)[0]
         for panel, ax in zip(plot.panels, axes, strict=True):
             _draw_panel(panel, ax)
@@ -395,14 +407,16 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
         is_filled, style = series.style < len(_MARKERS), series.style % len(_MARKERS)
         colour = colours[style]
         face, edge = (colour, "white") if is_filled else ("white", colour)
-        if series.low:
+        if series.low and panel.rows:
+            ax.hlines(series.y, series.low, series.high, color=colour, linewidth=1.2, zorder=1)
+        elif series.low:
             ax.fill_between(
                 series.x, series.low, series.high, color=colour, alpha=0.15, linewidth=0
             )
         ax.plot(
             series.x, series.y, label=series.label, color=colour, marker=_MARKERS[style],
-            linestyle=_DASHES[style], markerfacecolor=face, markeredgecolor=edge,
-            markeredgewidth=0.7,
+            linestyle="none" if panel.rows else _DASHES[style], markerfacecolor=face,
+            markeredgecolor=edge, markeredgewidth=0.7,
         )  # fmt: skip
     if panel.log_x:
         ax.set_xscale("log")
@@ -417,6 +431,10 @@ def _draw_panel(panel: Panel, ax: "Axes") -> None:
         ax.set_xticks([position for position, _ in panel.ticks])
         ax.set_xticklabels([label for _, label in panel.ticks])
         ax.xaxis.minorticks_off()
+    if panel.rows:
+        ax.set_yticks([place for place, _ in panel.rows], [label for _, label in panel.rows])
+        ax.tick_params(axis="y", labelsize="small")
+        ax.invert_yaxis()
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.set_title(panel.title, fontsize="medium")

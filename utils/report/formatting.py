@@ -16,6 +16,11 @@ def points(difference: float) -> str:
     return f"{100 * abs(difference):.1f}"
 
 
+def in_title(words: str) -> str:
+    """With a capital first letter: "accuracy" → "Accuracy"."""
+    return words[:1].upper() + words[1:]
+
+
 def interval(low: float, high: float) -> str:
     """Two shares as an interval in percent: "81.0–85.0", with "to" where one is negative."""
     dash = "–" if low >= 0 else " to "

@@ -16,7 +16,7 @@ from utils.report.selection import (
     title,
 )
 from utils.report.tables import first_to_reach
-from utils.tasks import PRETRAINING
+from utils.tasks import METRIC_TITLES, PRETRAINING
 
 _NOTHING = "nothing has been measured for it yet"
 
@@ -38,7 +38,7 @@ def accuracy_sentence(
     cell = chosen.cell(method, n_train)
     if cell is None:
         return f"{title(method)} with {labels_in_words(n_train)}: {_NOTHING}."
-    sentence = f"With {labels_in_words(n_train)}, {_in_sentence(method)} reaches {_accuracy(cell)}"
+    sentence = f"With {labels_in_words(n_train)}, {_in_sentence(method)} reaches {_score(cell)}"
     other = chosen.cell(against, n_train) if against else None
     if other is not None:
         sentence += f", {_difference(cell, other)}"
@@ -112,18 +112,18 @@ def overview(records: Sequence[Record]) -> str:
     if len(chosen.cells) == 1:
         return (
             f"{where}, {_in_sentence(best.method)} with {labels_in_words(best.n_train)} "
-            f"reaches {_accuracy(best)}."
+            f"reaches {_score(best)}."
         )
     sentences = [
         f"{where}, the best of {len(chosen.methods)} methods is "
-        f"{_in_sentence(best.method)} with {labels_in_words(best.n_train)}: {_accuracy(best)}."
+        f"{_in_sentence(best.method)} with {labels_in_words(best.n_train)}: {_score(best)}."
     ]
     fewest = [cell for cell in chosen.cells if cell.n_train == chosen.sizes[0]]
     if len(chosen.sizes) > 1 and len(fewest) > 1:
         first, second = sorted(fewest, key=lambda cell: -cell.mean_and_sd[0])[:2]
         sentences.append(
             f"With only {labels_in_words(chosen.sizes[0])}, {_in_sentence(first.method)} leads "
-            f"with {_accuracy(first)}, {_difference(first, second)}."
+            f"with {_score(first)}, {_difference(first, second)}."
         )
     return " ".join(sentences)
 
@@ -155,8 +155,10 @@ def describe(record: Record) -> str:
         },
         "What came out": {
             **{name: f"{value:.4f}" for name, value in sorted(record.metrics.items())},
-            "95 % interval of the accuracy": f"{formatting.interval(estimate.low, estimate.high)} "
-            "% (over test examples; one seed)",
+            f"95 % interval of the {_measure(record)}": (
+                f"{formatting.interval(estimate.low, estimate.high)} % (over test examples; one "
+                "seed)"
+            ),
         },
         "What it cost": {name: _cost(name, value) for name, value in sorted(record.cost.items())},
         "Where it comes from": _origin(provenance),
@@ -211,10 +213,15 @@ def _in_sentence(method: str) -> str:
     return words if words[1:2].isupper() else words[0].lower() + words[1:]
 
 
-def _accuracy(cell: Cell) -> str:
-    estimate = cell.accuracy
+def _measure(record: Record) -> str:
+    return METRIC_TITLES[statistics.main_metric([record])]
+
+
+def _score(cell: Cell) -> str:
+    estimate, measure = cell.accuracy, _measure(cell.records[0])
     return (
-        f"{formatting.percent(estimate.value)} % (95 % interval "
+        f"{formatting.percent(estimate.value)} %{f' {measure}' * (measure != 'accuracy')} "
+        f"(95 % interval "
         f"{formatting.interval(estimate.low, estimate.high)}, "
         f"{formatting.plural(estimate.n_seeds, 'seed')})"
     )

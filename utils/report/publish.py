@@ -9,7 +9,7 @@ from pathlib import Path
 from utils import runtime
 from utils.errors import CourseError
 from utils.experiments import Record, is_stale, read_records
-from utils.report import published
+from utils.report import published, speed
 from utils.report.published import Change
 from utils.report.selection import budget, is_embedded
 from utils.tasks import get_task
@@ -73,6 +73,27 @@ def publish(
         superseded=sorted(superseded),
         changes=published.apply(rendered, results, remove=True),
     )
+
+
+def publish_speed(runs: Path, results: Path, readme: Path | None = None) -> list[Change]:
+    """Put the newest run of `course bench speed` on each kind of device into `results`/speed.
+
+    Raises:
+        CourseError: if there is none, or one on embedded stand-ins.
+    """
+    newest = speed.read(runs)
+    if not newest:
+        raise CourseError("There is no run to publish. Run `course bench speed` first.")
+    for device, found in newest.items():
+        if any(row["data"].startswith("embedded") for row in found["comparisons"]):
+            raise CourseError(
+                f"The newest run on {device} read embedded stand-ins; only results on real data "
+                "are published. Run it again with the Hub or a mirror (COURSE_MIRROR)."
+            )
+    for device, found in newest.items():
+        text = json.dumps(found, indent=1) + "\n"
+        runtime.write_atomically(results / speed.FOLDER / f"{device}.json", text)
+    return published.write(results, readme)
 
 
 def _check_publishable(record: Record) -> None:

@@ -21,9 +21,10 @@ from typing import Literal
 from utils import runtime
 from utils.errors import CourseError
 from utils.experiments import Record, Store, is_stale, published_records
-from utils.report import facts, figures, formatting, prose, tables
+from utils.report import facts, figures, formatting, prose, speed, tables
 from utils.report.blocks import update_blocks
 from utils.report.figures import Plot
+from utils.report.ladder import is_probe, layer_plot, trained_weights_plot
 from utils.report.objectives import belongs, objectives_table
 from utils.report.pretraining import (
     pretraining_cost_table,
@@ -33,7 +34,7 @@ from utils.report.pretraining import (
 )
 from utils.report.selection import dataset_title, is_embedded, latest, origin
 from utils.report.tables import Table
-from utils.tasks import language_modelling
+from utils.tasks import get_task, language_modelling
 
 README_BLOCK = "results-at-a-glance"
 RESULTS_BLOCK = "results"
@@ -132,6 +133,7 @@ def render(
         for name, (model, group) in _grouped(others).items()
     ]
     groups += _objectives(compared)
+    groups += _speed(directory)
     files = {directory / "tables" / name: text.encode() for g in groups for name, text in g.files()}
     files |= _figures({name: plot for g in groups for name, plot in g.plots.items()}, directory)
     page = directory / "README.md"
@@ -235,23 +237,55 @@ def _objectives(records: list[Record]) -> list[_Group]:
     return groups
 
 
+def _speed(directory: Path) -> list[_Group]:
+    """The section of `course bench speed`, for each kind of device."""
+    return [
+        _Group(
+            device,
+            f"Speed ({device.upper()})",
+            "The course's code beside the libraries', on the same work.",
+            [speed.speed_table(found)],
+            {},
+        )
+        for device, found in sorted(speed.read(directory).items())
+    ]
+
+
 def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]:
     """A summary, tables and plots by kind; the first of each stands in the project's README."""
     if records[0].spec.task == language_modelling.NAME:
         shown = [pretraining_table(records), pretraining_cost_table(records)]
         return pretraining_sentence(records), shown, {"pretraining": pretraining_plot(records)}
-    shown = [tables.learning_curve_table(records), tables.cost_table(records)]
+    probes = [record for record in records if is_probe(record)]
+    records = [record for record in records if not is_probe(record)]
+    usual = [record for record in records if record.spec.method in _USUAL] or records
+    shown = [tables.learning_curve_table(usual), tables.cost_table(records)]
+    if len(usual) < len(records):
+        shown.insert(1, replace(tables.learning_curve_table(records), name="ladder"))
     plots = {}
     # With one number of labels there is nothing to draw or to reach. Baselines may have more.
-    adapted = [record for record in records if record.spec.model] or records
+    adapted = [record for record in usual if record.spec.model] or usual
     if len({record.spec.n_train for record in adapted}) > 1:
-        shown.insert(1, tables.cost_to_reach_table(records))
+        metric = get_task(records[0].spec.task).METRIC
+        shown.insert(1, tables.cost_to_reach_table(usual))
         plots = {
-            "learning-curves": figures.learning_curve_plot(records),
-            "accuracy-by-seconds": figures.cost_curve_plot(records, "wall_seconds"),
-            "accuracy-by-flops": figures.cost_curve_plot(records, "flops"),
+            "learning-curves": figures.learning_curve_plot(usual),
+            f"{metric}-by-seconds": figures.cost_curve_plot(usual, "wall_seconds"),
+            f"{metric}-by-flops": figures.cost_curve_plot(usual, "flops"),
         }
+    if len(usual) < len(records):
+        plots["trained-weights"] = trained_weights_plot(records)
+    if probes:
+        plots["layers"] = layer_plot(probes)
     return prose.overview(records), shown, plots
+
+
+_USUAL = (
+    *("majority", "word-lookup", "tfidf"),
+    *("frozen", "frozen-random", "lora", "full", "random-init", "encoder-decoder"),
+)
+"""Methods that stand in the first table and in learning curves; of more, no line can be told from
+the next. All others are in the table of the ladder."""
 
 
 def _table_about(model: str, table: Table) -> Table:

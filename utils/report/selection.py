@@ -11,8 +11,9 @@ from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, Spec, is_stale
 from utils.report import statistics
+from utils.resampling import Bootstrap
 from utils.sources import run_model
-from utils.tasks import language_modelling, pretraining_objectives
+from utils.tasks import METRIC_TITLES, language_modelling, pretraining_objectives
 
 
 def select(records: Iterable[Record], **conditions: Any) -> list[Record]:
@@ -85,7 +86,7 @@ class Cell:
         return self.n_train if self.n_train is not None else int(available)
 
     @cached_property
-    def accuracy(self) -> statistics.Bootstrap:
+    def accuracy(self) -> Bootstrap:
         """Mean of the task's metric with the interval over seeds and test examples."""
         return statistics.score(self.records)
 
@@ -149,6 +150,16 @@ class Comparable:
         """Numbers of training examples, growing; None for all comes last."""
         return sorted({cell.n_train for cell in self.cells}, key=size_key)
 
+    @property
+    def metric(self) -> str:
+        """The metric that decides in the task."""
+        return statistics.main_metric(self.records)
+
+    @property
+    def measure(self) -> str:
+        """That metric, for people."""
+        return METRIC_TITLES.get(self.metric, self.metric)
+
     def cell(self, method: str, n_train: int | None) -> Cell | None:
         """The experiment with this method and number of examples, or None."""
         found = [c for c in self.cells if c.method == method and c.n_train == n_train]
@@ -209,10 +220,15 @@ def dataset_title(dataset: str) -> str:
 
 def machine(record: Record) -> str:
     """The processor that a run took place on, for people."""
-    hardware = record.provenance.get("hardware", {})
-    if record.provenance.get("device") == "cuda" and hardware.get("gpu"):
+    return machine_of(record.provenance)
+
+
+def machine_of(provenance: dict[str, Any]) -> str:
+    """The same of anything that keeps `runtime.circumstances`."""
+    hardware = provenance.get("hardware", {})
+    if provenance.get("device") == "cuda" and hardware.get("gpu"):
         return str(hardware["gpu"])
-    threads = record.provenance.get("threads", hardware.get("cores", "?"))
+    threads = provenance.get("threads", hardware.get("cores", "?"))
     return f"{hardware.get('cpu', 'unknown CPU')} ({threads} thread{'s' * (threads != 1)})"
 
 

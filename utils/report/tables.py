@@ -88,7 +88,7 @@ class Table:
 
 
 def learning_curve_table(records: Sequence[Record]) -> Table:
-    """Accuracy of each method (rows) by number of labelled examples (columns).
+    """Score of each method (rows) by number of labelled examples (columns).
 
     Raises:
         CourseError: if the records must not stand in one table; see `selection.comparable`.
@@ -98,7 +98,7 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
     rows = [
         [
             title(method),
-            *(_accuracy(chosen.cell(method, n), usual) for n in chosen.sizes),
+            *(_score(chosen.cell(method, n), usual) for n in chosen.sizes),
             facts.seen_before(_model_of(chosen, method), method, chosen.dataset),
         ]
         for method in chosen.methods
@@ -106,7 +106,7 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
     columns = ["Method", *(_size_heading(chosen, n) for n in chosen.sizes), "Seen before"]
     return Table(
         "learning-curves",
-        f"{chosen.dataset}: accuracy in %, by number of labelled examples",
+        f"{chosen.dataset}: {chosen.measure} in %, by number of labelled examples",
         columns,
         rows,
         [
@@ -117,7 +117,7 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
             *_seen_notes(chosen),
             *origin_notes(chosen, "learning-curves"),
         ],
-        [_accuracy_row(chosen, cell) for cell in chosen.cells],
+        [_score_row(chosen, cell) for cell in chosen.cells],
     )
 
 
@@ -145,7 +145,7 @@ def cost_table(records: Sequence[Record]) -> Table:
         [
             "Method",
             "Labels",
-            "Accuracy in %",
+            f"{formatting.in_title(chosen.measure)} in %",
             *_COST_COLUMNS,
             "Peak memory in MiB",
             "Trained parameters",
@@ -156,32 +156,30 @@ def cost_table(records: Sequence[Record]) -> Table:
     )
 
 
-def cost_to_reach_table(
-    records: Sequence[Record], accuracies: Sequence[float] | None = None
-) -> Table:
-    """What each method needs to reach a given accuracy: labels, seconds, examples, FLOPs.
+def cost_to_reach_table(records: Sequence[Record], scores: Sequence[float] | None = None) -> Table:
+    """What each method needs to reach a given score: labels, seconds, examples, FLOPs.
 
-    The row is that of the smallest measured number of labels whose mean accuracy reaches the wanted
+    The row is that of the smallest measured number of labels whose mean score reaches the wanted
     one. Nothing is interpolated: where none does, the method has not reached it in these runs.
 
     Args:
         records: of one data set.
-        accuracies: wanted accuracies in 0..1; by default the four highest multiples of 0.05 that at
+        scores: wanted ones in 0..1; by default the four highest multiples of 0.05 that at
             least one method reaches and at least one fails to reach with its fewest labels.
 
     Raises:
         CourseError: if the records must not stand in one table; see `selection.comparable`.
     """
     chosen = comparable(records)
-    wanted = _targets(chosen) if accuracies is None else list(accuracies)
+    wanted = _targets(chosen) if scores is None else list(scores)
     found = [
-        (accuracy, method, first_to_reach(chosen, method, accuracy))
-        for accuracy in wanted
+        (score, method, first_to_reach(chosen, method, score))
+        for score in wanted
         for method in chosen.methods
     ]
     rows = [
         [
-            f"{formatting.percent(accuracy)} %",
+            f"{formatting.percent(score)} %",
             title(method),
             *(
                 [size_label(cell.n_train), *_cost_cells(cell)]
@@ -189,25 +187,25 @@ def cost_to_reach_table(
                 else ["not reached", *[MISSING] * len(_COST_COLUMNS)]
             ),
         ]
-        for accuracy, method, cell in found
+        for score, method, cell in found
     ]
     return Table(
         "cost-to-reach",
-        f"{chosen.dataset}: cost to reach an accuracy",
-        ["Accuracy", "Method", "Labels", *_COST_COLUMNS],
+        f"{chosen.dataset}: cost to reach a given {chosen.measure}",
+        [formatting.in_title(chosen.measure), "Method", "Labels", *_COST_COLUMNS],
         rows,
         [
-            "The smallest measured number of labels whose mean accuracy over seeds reaches the "
-            f"wanted one; measured were {', '.join(map(size_label, chosen.sizes))}. Nothing is "
-            'interpolated, and "not reached" speaks of these runs only.',
+            f"The smallest measured number of labels whose mean {chosen.measure} over seeds "
+            f"reaches the wanted one; measured were {', '.join(map(size_label, chosen.sizes))}. "
+            'Nothing is interpolated, and "not reached" speaks of these runs only.',
             _COST_NOTE,
             *time_notes(chosen),
             *origin_notes(chosen, "cost-to-reach"),
         ],
         [
-            {"wanted_accuracy": accuracy, "reached": cell is not None}
+            {f"wanted_{chosen.metric}": score, "reached": cell is not None}
             | (cost_row(chosen, cell) if cell else _unreached_row(chosen, method))
-            for accuracy, method, cell in found
+            for score, method, cell in found
         ],
     )
 
@@ -236,10 +234,10 @@ def reference_table(dataset: str) -> Table:
     )
 
 
-def first_to_reach(chosen: Comparable, method: str, accuracy: float) -> Cell | None:
-    """The cell of `method` with the fewest labels whose mean accuracy is at least `accuracy`."""
+def first_to_reach(chosen: Comparable, method: str, score: float) -> Cell | None:
+    """The cell of `method` with the fewest labels whose mean score is at least `score`."""
     cells = (cell for cell in chosen.cells if cell.method == method)
-    return next((cell for cell in cells if cell.mean_and_sd[0] >= accuracy), None)
+    return next((cell for cell in cells if cell.mean_and_sd[0] >= score), None)
 
 
 def _targets(chosen: Comparable) -> list[float]:
@@ -270,7 +268,7 @@ def _cost_cells(cell: Cell) -> list[str]:
     ]
 
 
-def _accuracy(cell: Cell | None, usual: int) -> str:
+def _score(cell: Cell | None, usual: int) -> str:
     if cell is None:
         return MISSING
     n_seeds = len(cell.records)
@@ -370,7 +368,7 @@ def identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _accuracy_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
+def _score_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     mean, sd = cell.mean_and_sd
     examples = statistics.score(cell.records, resample_seeds=False)
     f1 = [record.metrics.get("f1_macro") for record in cell.records]
@@ -378,7 +376,7 @@ def _accuracy_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     return {
         **identity(chosen, cell),
         "n_test": cell.accuracy.n_examples,
-        "accuracy": mean,
+        chosen.metric: mean,
         "sd": sd,
         "low": cell.accuracy.low,
         "high": cell.accuracy.high,
@@ -405,7 +403,7 @@ def cost_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     """All costs of an experiment, for the CSV."""
     return {
         **identity(chosen, cell),
-        "accuracy": cell.mean_and_sd[0],
+        chosen.metric: cell.mean_and_sd[0],
         **{name: cell.cost(name) for name in _COSTS},
         "machines": "; ".join(sorted({machine(record) for record in cell.records})),
         "records": keys_of(cell),

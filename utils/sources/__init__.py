@@ -14,6 +14,7 @@ from utils.sources.models import (
     MINILM,
     is_run_model,
     model_path,
+    n_layers,
     run_model,
     trained_here,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "is_run_model",
     "load_dataset",
     "model_path",
+    "n_layers",
     "pin",
     "pinned_revision",
     "run_model",

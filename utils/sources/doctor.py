@@ -49,9 +49,8 @@ def _embedded() -> Availability:
     names = {dataset_id: corpus.name for dataset_id, corpus in embedded.REGISTRY.items()}
     names |= dict.fromkeys(documentation.STANDS_FOR, documentation.NAME)
     corpora = ", ".join(f"{name} for {dataset_id}" for dataset_id, name in names.items())
-    lacking = [
-        c.name for c in embedded.REGISTRY.values() if not (embedded.CORPORA / c.name).is_dir()
-    ]
+    corpora_names = dict.fromkeys(corpus.name for corpus in embedded.REGISTRY.values())
+    lacking = [name for name in corpora_names if not (embedded.CORPORA / name).is_dir()]
     if lacking:
         return Availability("embedded", False, f"missing corpora: {', '.join(lacking)}")
     try:

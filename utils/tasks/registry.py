@@ -8,7 +8,9 @@ from utils.errors import CourseError
 from utils.tasks import (
     language_modelling,
     pretraining_objectives,
+    question_answering,
     question_generation,
+    sentence_pairs,
     sequence_copying,
     tagging,
     text_classification,
@@ -41,8 +43,8 @@ class Task(Protocol):
     ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
         """Metrics; for those that are shares of right answers, whether each one is, (n_answers,).
 
-        Or, as "entities", how many are right, predicted and there, (n_sentences, 3). The answers
-        behind `METRIC` are always among them.
+        Or, as "entities", how many are right, predicted and there, (n_sentences, 3); or a score in
+        0..1 of each answer, as numbers. The answers behind `METRIC` are always among them.
         """
         ...
 
@@ -51,13 +53,23 @@ TASKS: dict[str, Task] = {
     module.NAME: module
     for module in (
         text_classification,
+        sentence_pairs,
         tagging,
+        question_answering,
         question_generation,
         sequence_copying,
         language_modelling,
         pretraining_objectives,
     )
 }
+
+
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "f1": "F1 of entities",
+    "answer_f1": "F1 of answers",
+}
+"""The metrics that decide in some task, and what people call them."""
 
 
 PRETRAINING = (language_modelling.NAME, pretraining_objectives.NAME)
@@ -75,7 +87,10 @@ def task_of(dataset_id: str) -> str:
     """Name of the task that the labels of a data set are for."""
     if dataset_id in tagging.LAYOUTS:
         return tagging.NAME
-    return question_generation.NAME if dataset_id in question_generation.DATASETS else _DEFAULT
+    for task in (sentence_pairs, question_generation, question_answering):
+        if dataset_id in task.DATASETS:
+            return task.NAME
+    return _DEFAULT
 
 
 _DEFAULT = text_classification.NAME

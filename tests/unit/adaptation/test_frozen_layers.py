@@ -8,8 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, AutoTokenizer
 
 from utils import sources
-from utils.adaptation import METHODS, Problem, get_method, methods_for
-from utils.adaptation.features import _chosen, extract
+from utils.adaptation import METHODS, Problem, features, get_method, methods_for
+from utils.adaptation.features import _chosen, compute, extract
 from utils.adaptation.mixture import LayerMixture
 from utils.errors import CourseError
 from utils.tasks.text_classification import load, subset
@@ -50,20 +50,53 @@ def test_each_choice_equals_what_the_library_gives(splits) -> None:
         assert cost["flops"] > 0
 
 
-def test_one_pass_serves_all_choices(splits, tmp_path) -> None:
+KINDS = ("mean", "cls", "second-to-last", "last-four", "mixture", "layer")
+
+
+@pytest.fixture
+def n_passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each pass of an encoder."""
+    passes = []
+
+    def counted(encoder, tokenised, pooling):
+        passes.append(pooling)
+        return compute(encoder, tokenised, pooling)
+
+    monkeypatch.setattr(features, "compute", counted)
+    return passes
+
+
+def test_one_pass_serves_all_choices(splits, tmp_path, n_passes, monkeypatch) -> None:
     texts = splits.test.texts[:3]
-    for kind in ("second-to-last", "last-four", "mixture", "layer"):
-        _chosen(problem(splits, cache=tmp_path, features=kind, layer=0), texts, True)
-    assert len(list(tmp_path.rglob("*.npy"))) == 1
-    extract(problem(splits, cache=tmp_path), texts, pooling="cls")
-    extract(problem(splits, cache=tmp_path), texts)
-    assert len(list(tmp_path.rglob("*.npy"))) == 3
+
+    def all_kinds() -> list[np.ndarray]:
+        return [
+            _chosen(problem(splits, cache=tmp_path, features=kind, layer=0), texts, True)[0]
+            for kind in KINDS
+        ]
+
+    together = all_kinds()
+    assert n_passes == ["all"]
+    monkeypatch.setattr(features, "SHARED_BYTES", 1000)
+    for one, other in zip(together, all_kinds(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert n_passes == ["all", "mean", "cls", "layers"]
+
+
+def test_features_in_8_bits_are_nearly_the_same(splits, tmp_path, n_passes) -> None:
+    texts = splits.test.texts
+    exact, cost = extract(problem(splits, cache=tmp_path), texts)
+    rounded, cost_of_rounded = extract(problem(splits, cache=tmp_path), texts, int8=True)
+    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
+    similarity = (exact * rounded).sum(axis=1) / lengths
+    assert similarity.mean() > 0.96  # 0.94 with one scale for a whole matrix
+    assert similarity.max() < 0.9999  # they come from another pass, not from the cache
+    assert n_passes == ["all", "all"]
+    assert cost["parameters"] == cost_of_rounded["parameters"]
 
 
 PROBES = [
-    name
-    for name in methods_for("text-classification")
-    if name.startswith(("frozen", "layer-probe"))
+    name for name in methods_for("text-classification") if name.startswith(("frozen", "probe-0"))
 ]
 
 
@@ -72,7 +105,7 @@ def test_all_beat_chance(splits, name: str, tmp_path) -> None:
     outcome = get_method(name).fit(problem(splits, **METHODS[name].defaults))
     assert outcome.predictions.shape == (40, 2)
     np.testing.assert_allclose(outcome.predictions.sum(axis=1), 1, rtol=1e-5)
-    if name not in ("frozen-random", "layer-probe"):
+    if name not in ("frozen-random", "probe-0"):
         assert (outcome.predictions.argmax(axis=1) == splits.test.labels).mean() > 0.55
     n_weights = {"frozen-last-four": 4 * 384 + 1, "frozen-mixture": 2 * 384 + 2 + 7}
     n_weights["frozen-mixture-last-four"] = 2 * 384 + 2 + 4
@@ -106,6 +139,18 @@ def test_the_layer_that_tells_most_weighs_most() -> None:
     assert mixture.classes_.tolist() == [1, 3]
     right = mixture.classes_[mixture.predict_proba(features).argmax(axis=1)] == labels
     assert right.mean() > 0.95
+
+
+def test_equally_good_layers_are_mixed() -> None:
+    """Each tells the same with noise of its own, so their mean tells more than any one of them."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, size=600)
+    signal = (labels[:, None] - 0.5) * np.ones(8)
+    features = (signal[:, None] + rng.normal(size=(600, 4, 8))).astype(np.float32)
+    mixture = LayerMixture(0.001).fit(features, labels)
+    assert mixture.weights_.min() > 0.2
+    mixed = np.einsum("k,nkd->nd", mixture.weights_, mixture._standardised(features))
+    assert mixture.scale_**2 * np.square(mixed).mean() == pytest.approx(1)
 
 
 def test_a_layer_that_is_not_there(splits) -> None:

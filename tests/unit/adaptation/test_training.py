@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from utils.adaptation.training import Settings, _schedule, count_updates, train
+from utils.adaptation.training import Settings, count_updates, learning_rate_factor, train
+from utils.errors import CourseError
 
 POINTS = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (POINTS[:, 0] > POINTS[:, 1]).long()
@@ -91,7 +92,7 @@ def test_a_resumed_training_reaches_the_same_weights(tmp_path, killed_at):
 
 
 def test_schedule_climbs_to_one_and_falls_to_zero():
-    factors = [_schedule(step, 100, 0.1) for step in range(101)]
+    factors = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
     assert max(factors) == factors[10] == 1.0
     assert factors[0] == pytest.approx(1 / 11)
     assert factors[55] == pytest.approx(0.5)
@@ -119,3 +120,54 @@ def test_biases_are_not_decayed():
     )
     # With zero inputs the weights have no gradient: they only decay, by 1 - 0.1 * 0.5.
     torch.testing.assert_close(model.layer.weight, Linear().layer.weight * 0.95)
+
+
+class Scarce(Linear):
+    """Runs out of memory with more than `room` examples at a time, from the update `since` on."""
+
+    def __init__(self, room: int, since: int = 0) -> None:
+        super().__init__()
+        self.dropout = nn.Identity()
+        self.room, self.since, self.sizes = room, since, []
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.sizes.append(len(points))
+            if len(points) > self.room and len(self.sizes) > self.since:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return super().forward(points)
+
+
+def some_are_not_counted(indices: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    labels = LABELS[indices].clone()
+    labels[:5] = -100  # a whole part of four, and one of the next
+    return {"points": POINTS[indices]}, labels
+
+
+@pytest.mark.parametrize("since", [0, 30])
+@pytest.mark.parametrize("batch", [make_batch, some_are_not_counted])
+def test_out_of_memory_halves_the_batch_and_changes_nothing_else(batch, since: int) -> None:
+    plenty, scarce = Scarce(room=16), Scarce(room=5, since=since)
+    expected = train(plenty, BATCHES, batch, accuracy, SETTINGS)
+    with pytest.warns(UserWarning, match="does not suffice for 8 examples at a time. They now go"):
+        found = train(scarce, BATCHES, batch, accuracy, SETTINGS)
+    torch.testing.assert_close(scarce.layer.weight, plenty.layer.weight)
+    assert [p["loss"] for p in found.curve] == pytest.approx([p["loss"] for p in expected.curve])
+    assert scarce.sizes == [16] * (since + 1) + [8] + [4] * 4 * (60 - since)
+
+
+def test_where_not_even_one_example_fits() -> None:
+    with (
+        pytest.warns(UserWarning, match="Memory does not suffice"),
+        pytest.raises(CourseError, match=r"training on one example of 4 tokens\. Take a smaller"),
+    ):
+        train(Scarce(room=0), BATCHES, make_batch, accuracy, SETTINGS)
+
+
+def test_another_error_is_not_taken_for_want_of_memory() -> None:
+    class Broken(Linear):
+        def forward(self, points: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        train(Broken(), BATCHES, make_batch, accuracy, SETTINGS)

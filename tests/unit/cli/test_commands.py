@@ -13,6 +13,7 @@ from utils import runtime
 from utils.cli.commands import publishable
 from utils.errors import CourseError
 from utils.experiments import get_grid, published_records, run_grid
+from utils.sources import is_run_model, run_model
 
 ROOT = runtime.project_root()
 
@@ -206,6 +207,14 @@ def test_a_tampered_model_is_refused(monkeypatch, capsys, tmp_path):
     assert "model.safetensors" in capsys.readouterr().err
 
 
+def test_a_grid_publishes_its_pretraining_and_the_uses_of_the_models():
+    published = published_records()
+    chosen = publishable("objectives", published)
+    made = {run_model(r.key) for r in chosen if r.spec.task == "pretraining-objectives"}
+    used = {r.spec.model for r in chosen if r.spec.task != "pretraining-objectives"}
+    assert made == used != set()
+
+
 def test_a_grid_publishes_only_records_of_its_own_task():
     published = published_records()
     longer = "openstax/textbooks-en+COST-ELTeC/ELTeC-eng"
@@ -216,6 +225,7 @@ def test_a_grid_publishes_only_records_of_its_own_task():
     ):
         chosen = publishable(grid, published)
         of_its_own = [r for r in published if r.spec.task == task and r.spec.dataset in datasets]
+        of_its_own = [r for r in of_its_own if not is_run_model(r.spec.model)]
         assert chosen == of_its_own != []
     with pytest.raises(CourseError, match="no grid"):
         publishable("sorting", [])

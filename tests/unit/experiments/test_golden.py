@@ -30,10 +30,14 @@ TOLERANCE = 2e-3
 warm-up of six updates moves some probability of a trained method by 3e-3 or more."""
 
 
+PROBES = [f"probe-{layer}" for layer in range(1, 13)]
+"""One function for all layers; the first is run for all of them."""
+
 RUNS = [
-    *product(LAYOUTS, methods_for("text-classification")),
+    *product(LAYOUTS, (m for m in methods_for("text-classification") if m not in PROBES)),
     ("course/reverse", "encoder-decoder"),
     *product(["eriktks/conll2003"], ["word-lookup", "frozen", "full"]),
+    *product(["rajpurkar/squad_v2"], ["span-baseline", "frozen-spans", "full"]),
     *product(["test/letters"], ["token-counts", "mlm", "mlm-nsp"]),
     *product(["test/letters"], ["objective-causal", "objective-infilling", "objective-spans"]),
 ]
@@ -129,7 +133,7 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def run(dataset: str, method: str, folder: Path) -> tuple[Record, list[list[float]]]:
-    """The record, and some of its probabilities; of other tasks its losses, or else its tags."""
+    """The record, and some of its probabilities; of other tasks losses, or else tags or metrics."""
     (record,) = sweep([tiny(dataset, method)], Store(folder), progress=False).records
     losses = [point["loss"] for point in record.curve]
     if record.spec.task in PRETRAINING:
@@ -137,6 +141,8 @@ def run(dataset: str, method: str, folder: Path) -> tuple[Record, list[list[floa
     with np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz") as stored:
         if record.spec.task == "tagging":
             return record, [losses or stored["predictions"].tolist()]
+        if record.spec.task == "question-answering" and not losses:
+            losses = [record.metrics[name] for name in sorted(record.metrics)]
         if record.spec.task != "text-classification":
             return record, [losses]
         return record, stored["predictions"][:SHOWN].astype(float).round(5).tolist()

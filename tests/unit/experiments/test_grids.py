@@ -86,6 +86,13 @@ def test_times_are_foretold_from_earlier_runs(make_record):
     assert seconds == {done.spec.identity(): 0.0, later.identity(): 200.0}
 
 
+def test_a_stale_record_saves_no_time(make_record):
+    done = make_record(method="frozen", cost={"wall_seconds": 50.0})
+    stale = done.model_copy(update={"provenance": {"versions_of": {"task": 1, "method": 0}}})
+    assert predicted_seconds([done.spec], [done]) == {done.spec.identity(): 0.0}
+    assert predicted_seconds([done.spec], [stale]) == {done.spec.identity(): 50.0}
+
+
 def test_pretraining_takes_longer_with_more_tokens_and_wider_models(make_record):
     hyper = {**METHODS["mlm"].defaults, "n_steps": 100}
     done = make_record(
@@ -143,5 +150,34 @@ def test_cells_take_the_model_that_was_pretrained_for_them(objectives, make_reco
         number = int(before.model.removeprefix("run/"))
         assert cell.model == f"run/{records[number].key}"
         assert cell.seed == records[number].spec.seed
-    assert {trial.model for trial in bound.trials()} == {cell.model for cell in bound.cells}
+    # Models that differ in their seed only share their trials, which the first of them runs.
+    assert {trial.model for trial in bound.trials()} == {
+        f"run/{record.key}" for record in records if record.spec.seed == 0
+    }
     assert get_grid("learning-curves")("full").bind([]) == get_grid("learning-curves")("full")
+
+
+def test_questions_are_asked_with_long_windows_and_all_data_only_where_it_is_affordable():
+    grid = get_grid("questions")("full")
+    assert {(c.task, c.dataset) for c in grid.cells} == {("question-answering", "rajpurkar/squad")}
+    assert {c.max_length for c in grid.cells} == {384}
+    with_all = {c.method for c in grid.cells if c.n_train is None}
+    assert with_all == {"span-baseline", "full"}
+    assert {c.seed for c in grid.cells if c.method == "full" and c.n_train is None} == {0, 1, 2}
+    trials = [trial.method for trial in grid.trials()]
+    assert {name: trials.count(name) for name in trials} == dict.fromkeys(
+        ["frozen-spans", "lora", "full", "random-init"], 3
+    )
+    smoke = get_grid("questions")("smoke").resolve([])
+    assert {c.dataset for c in smoke} == {"rajpurkar/squad_v2"}
+
+
+def test_hours_of_question_answering_are_foretold_by_tokens_not_from_other_tasks(make_record):
+    (all_questions,) = get_grid("questions")(
+        "full", methods=["full"], n_train=[None], seeds=1
+    ).cells
+    (spec,) = Grid("one", [all_questions]).resolve([])
+    other = make_record(method="full", cost={"wall_seconds": 1.0})
+    (seconds,) = predicted_seconds([spec], [other]).values()
+    # Two passes over 88,000 questions of 175 tokens, 2,500 of them a second.
+    assert seconds == pytest.approx(2 * 88_000 * 175 / 2500, rel=0.01)

@@ -161,3 +161,22 @@ def test_records_of_older_versions_are_stale(make_record, monkeypatch):
     assert not is_stale(record)
     monkeypatch.setattr("utils.tasks.text_classification.VERSION", 2)
     assert is_stale(record)
+
+
+def with_scores(record: Record, mean: float) -> str:
+    """The record as JSON, with the F1 of three answers, and their mean as it is said to be."""
+    content = json.loads(record.model_dump_json())
+    content["metrics"]["answer_f1"] = mean
+    f1 = np.array([1, 0.5, 0.25], dtype=np.float32)
+    content["statistics"] |= pack_answers({"answer_f1": f1})
+    return json.dumps(content)
+
+
+def test_scores_of_single_answers_are_kept(make_record):
+    record = Record.model_validate_json(with_scores(make_record(), 1.75 / 3))
+    assert record.keeps_answers("answer_f1")
+    assert not record.keeps_answers("exact_match")
+    assert record.fractions("answer_f1").tolist() == [[1, 1], [0.5, 1], [0.25, 1]]
+    assert record.from_answers("answer_f1") == pytest.approx(1.75 / 3)
+    with pytest.raises(ValidationError, match=r"its answer_f1 is 0\.6"):
+        Record.model_validate_json(with_scores(make_record(), 0.6))

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from utils import runtime
 from utils.cli.commands import app
-from utils.experiments import pretraining_speed, speed
+from utils.experiments import adaptation_speed, pretraining_speed, speed
 from utils.experiments.speed import SpeedComparison, compare_speed
 
 
@@ -47,11 +47,19 @@ def test_pairs_are_interleaved_and_each_goes_first_half_the_time() -> None:
 
 def test_the_command_prints_a_list_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [SpeedComparison(name, 2.0, 1.5, 2.5, 1.0, 2.0, 4) for name in ("encoder", "loop")]
+    rows.append(SpeedComparison("tuning", 2.0, 1.5, 2.5, 11.0, 22.0, 3, 0.8, 0.79, -0.004))
     monkeypatch.setattr(speed, "encoder_speed", lambda: iter(rows[:1]))
-    monkeypatch.setattr(pretraining_speed, "pretraining_speed", lambda: iter(rows[1:]))
+    monkeypatch.setattr(pretraining_speed, "pretraining_speed", lambda: iter(rows[1:2]))
+    monkeypatch.setattr(adaptation_speed, "adaptation_speed", lambda: iter(rows[2:]))
     result = CliRunner().invoke(app, ["bench", "speed", "--json"])
     assert json.loads(result.stdout) == [asdict(row) for row in rows]
     (file,) = (runtime.runs_dir() / "speed").iterdir()
     assert json.loads(file.read_text())["comparisons"] == json.loads(result.stdout)
     result = CliRunner().invoke(app, ["bench", "speed"])
-    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["encoder", "loop"]
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "encoder",
+        "loop",
+        "tuning",
+    ]
+    assert "11.0 s against 22.0 s" in result.stdout
+    assert "accuracy 80.00% against 79.00%, difference at least -0.40 points" in result.stdout

@@ -11,16 +11,15 @@ from hypothesis.extra.numpy import arrays
 
 from utils.errors import CourseError
 from utils.report.statistics import (
-    hierarchical_bootstrap,
     holm,
     interval_over_seeds,
     mean_and_sd,
     metric_values,
     paired_difference,
-    ratio_bootstrap,
     score,
     unpaired_difference,
 )
+from utils.resampling import hierarchical_bootstrap, ratio_bootstrap
 
 
 def test_one_seed_agrees_with_the_binomial_standard_error():

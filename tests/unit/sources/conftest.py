@@ -76,6 +76,8 @@ def small_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for split in splits[name]:
             (folder / f"{split}.jsonl").write_text(text)
     monkeypatch.setattr(embedded, "CORPORA", tmp_path / "corpora")
+    registry = {name: corpus for name, corpus in embedded.REGISTRY.items() if corpus.name in rows}
+    monkeypatch.setattr(embedded, "REGISTRY", registry)
     return tmp_path / "corpora"
 
 

@@ -44,7 +44,7 @@ def test_a_broken_mirror_is_reported_and_does_not_raise(monkeypatch: pytest.Monk
 
 def test_missing_corpora_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("utils.sources.embedded.CORPORA", tmp_path)
-    assert details()["embedded"] == (False, "missing corpora: sentiment, topics")
+    assert details()["embedded"] == (False, "missing corpora: sentiment, topics, questions")
 
 
 def test_importing_sources_imports_no_heavy_library() -> None:

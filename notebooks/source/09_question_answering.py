@@ -1,0 +1,664 @@
+# ---
+# jupyter:
+#   course:
+#     evidence:
+#       figures: 2
+#       optimiser_steps: 4
+#       records: 2
+#     minutes: 40
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 09 · Question answering
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/transfer-learning-course/transfer-learning-course/blob/main/notebooks/09_question_answering.ipynb)
+#
+# **Where in a text does the answer stand?** A reader is given a question and a paragraph, and marks
+# the words that answer it. This lesson builds one from a pre-trained encoder: from characters to
+# tokens and back, over texts of any length, with the choice to say nothing. Then it tries to mislead
+# the reader.
+#
+# **After this lesson you can**
+#
+# - turn answers given as characters into positions of tokens, and prove that nothing is lost;
+# - read contexts longer than the model in overlapping windows, and decode the best legal span;
+# - compute exact match and F1 as the official script of SQuAD does, by hand;
+# - choose a threshold below which the reader keeps silent, and say what it costs;
+# - test a reader with sentences that look like an answer and are none.
+#
+# **You need** lesson 05 (fine-tuning an encoder). Attention is explained in lesson 02.
+
+# %%
+# In Colab this fetches the course and installs what is missing; elsewhere it changes nothing.
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+try:
+    from utils import lesson
+except ImportError:  # not installed: use the project's folder, in Colab a copy fetched now
+    places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "transfer-learning-course"]
+    root = next((place for place in places if (place / "utils/lesson").is_dir()), None)
+    if root is None:
+        if not (find_spec("google") and find_spec("google.colab")):
+            raise ImportError("Run `make lab` in the folder of the course.") from None
+        url = "https://github.com/transfer-learning-course/transfer-learning-course"
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", url, places[-1]], check=True)
+        root = places[-1]
+    sys.modules.pop("utils", None)  # some other package of this name
+    sys.path.insert(0, str(root))
+    from utils import lesson
+
+lesson.setup()
+
+# %% [markdown]
+# Time and memory that this lesson took when it was last measured:
+
+# %%
+lesson.lesson_card("09")
+
+# %% tags=["parameters"]
+PROFILE = "quick"
+SEED = 0
+RETRAIN = False
+
+# %%
+import textwrap
+
+import numpy as np
+
+from utils import runtime
+from utils.experiments import get_grid, published_records
+from utils.lesson import (
+    attention_figure,
+    check,
+    quiz,
+    run_experiments,
+    show_attention,
+    show_exercise,
+    show_figure,
+    show_source,
+    show_table,
+    skipped,
+)
+
+runtime.seed_everything(SEED)
+
+# %% [markdown]
+# ## 1 · Questions and their paragraphs
+#
+# **SQuAD** (Rajpurkar et al., 2016) holds some 100,000 questions that people wrote about paragraphs
+# of Wikipedia. The answer is always a piece of the paragraph: the task is *extractive*. **SQuAD 2.0**
+# (Rajpurkar et al., 2018) adds questions that look answerable and are not.
+#
+# What runs here live takes the columns of SQuAD 2.0; its offline stand-in are paragraphs written for
+# this course. Recorded results on SQuAD itself stand in section 9.
+
+# %%
+from utils.tasks.question_answering import load
+
+SIZE = "smoke" if PROFILE == "smoke" else "quick"  # the recorded grid is far larger
+grid = get_grid("questions")(SIZE, first_seed=SEED)
+specs = [spec.model_copy(update={"profile": PROFILE}) for spec in grid.resolve([])]
+fine_tuning = next(spec for spec in specs if spec.method == "full")
+limits = {"validation_limit": fine_tuning.validation_limit, "test_limit": fine_tuning.test_limit}
+splits = load(fine_tuning.dataset, profile=PROFILE, **limits)
+test = splits.test
+print(f"source: {splits.source.location}")
+print(f"{len(splits.train)} questions to learn from, {len(test)} to answer")
+print(f"{sum(not a for a in test.answers)} of these have no answer")
+
+
+# %%
+def show_question(examples, i):
+    print(textwrap.fill(examples.contexts[i], 96), "\n")
+    print("question:  ", examples.questions[i])
+    print("references:", " | ".join(examples.answers[i]) or "(no answer)")
+
+
+has_answer = [i for i, answers in enumerate(test.answers) if answers]
+first = has_answer[0]
+show_question(test, first)
+
+# %%
+unanswerable = next(
+    i
+    for i, context in enumerate(test.contexts)
+    if not test.answers[i] and context != test.contexts[first]
+)
+show_question(test, unanswerable)
+
+# %% [markdown]
+# This question belongs to its paragraph and is not answered by it. A reader that always marks
+# something must be wrong here.
+#
+# How much of the question stands in the sentence with the answer? Where it is much, comparing words
+# would be enough:
+
+# %%
+from utils.adaptation.span_baseline import overlap_answer
+
+for i in has_answer[:3]:
+    print(f"{test.questions[i]}\n    marked: {overlap_answer(test.questions[i], test.contexts[i])}")
+
+# %% [markdown]
+# This is the **baseline that learns nothing**: it takes the sentence that shares most words with the
+# question, and of it the longest run of words that are not in the question. Keep it in mind; every
+# model below has to beat it.
+
+# %% [markdown]
+# ## 2 · From characters to tokens, and back
+#
+# The data set says at which *character* an answer begins. The model works on word pieces. The bridge
+# are **offsets**: for each token, the characters that it was made from. Lower-casing and splitting
+# do not matter, for offsets count in the text as it was.
+
+# %%
+from transformers import AutoTokenizer
+
+from utils import sources
+from utils.sources import MINILM
+
+model_path, _ = sources.model_path(MINILM)
+tokenizer = AutoTokenizer.from_pretrained(model_path)
+context = "The mill at Tarnholt, built in 1741, burned down in 1802."
+encoded = tokenizer(context, return_offsets_mapping=True, add_special_tokens=False)
+for token, (a, b) in zip(encoded.tokens(), encoded["offset_mapping"], strict=True):
+    print(f"{token:8} {a:3}–{b:<3} {context[a:b]!r}")
+
+# %% [markdown]
+# An answer of the characters $[a, b)$ is given by the first and the last token that share a
+# character with it:
+#
+# $$ s = \min \{ i : a_i < b,\ b_i > a \}, \qquad e = \max \{ i : a_i < b,\ b_i > a \}. $$
+#
+# Back again, the span is the text from character $a_s$ to $b_e$. Does the way there and back give the
+# answer? We need not believe it. Here it is checked for **every** answer:
+
+# %%
+from utils.tasks.spans import make_windows
+
+windows = make_windows(tokenizer, test.questions, test.contexts, fine_tuning.max_length, test.spans)
+back = {}
+for window in windows:
+    if window.start:
+        a, b = window.characters(window.start, window.end)
+        back[window.example] = test.contexts[window.example][a:b]
+wanted = {i: answers[0] for i, answers in enumerate(test.answers) if answers}
+print(f"{len(wanted)} answers, {sum(back.get(i) == text for i, text in wanted.items())} come back")
+
+# %% [markdown]
+# In SQuAD a few do not come back letter by letter: where the answer is *5* and the token is *50*, no
+# choice of tokens gives the answer. Such a check belongs before every training. An offset that is
+# wrong by one teaches the model nonsense, and no error message will ever tell.
+
+# %% [markdown]
+# ## 3 · Contexts longer than the model
+#
+# A window is `[CLS] question [SEP] piece of the context [SEP]`. If the context is longer, it is cut
+# into windows that **overlap**, so that an answer at a border is whole in at least one of them.
+# (In the library the overlap is called `stride`, though the word means a step.) Here the same
+# paragraph in short windows:
+
+# %%
+one = test.take(np.array([first]))
+short = make_windows(tokenizer, one.questions, one.contexts, 72, one.spans)
+for window in short:
+    a, b = int(window.offsets[0, 0]), int(window.offsets[-1, 1])
+    held = "holds the answer" if window.start else "answer: [CLS]"
+    print(f"characters {a:4}–{b:<4} {held:17} …{one.contexts[0][a : a + 45]}…")
+
+# %% [markdown]
+# In a window that does not hold the *whole* answer, first and last position are 0, that of `[CLS]`.
+# So the model learns to say *not here*, which section 7 needs.
+#
+# | symbol | variable | shape | asserted by the test |
+# |---|---|---|---|
+# | $a_i, b_i$ | `Window.offsets` | (n, 2) | `test_the_span_of_an_answer_gives_back_its_text` |
+# | $s, e$ | `Window.start`, `Window.end` | numbers | `test_the_span_of_an_answer_gives_back_its_text` |
+# | windows | `make_windows(…)` | list | `test_windows_cover_the_context_and_overlap_by_a_third` |
+# | $z^s, z^e$ | `SpanModel.forward` | (batch, 2, length) | `test_only_the_context_and_cls_can_be_chosen` |
+# | best span | `best_positions` | list | `test_best_positions_are_those_of_a_full_search` |
+# | EM, F1 | `exact_match`, `token_f1` | numbers | `test_scores_by_hand` |
+#
+# The tests stand in `tests/unit/tasks/` and `tests/unit/adaptation/`.
+
+# %% [markdown]
+# ## 4 · A reader
+#
+# On the encoder stands one linear layer with two outputs for each token, the scores of beginning and
+# of ending there (Devlin et al., 2019). With hidden states $h_i$ and two vectors $S$ and $E$,
+#
+# $$ p(s = i) = \frac{\exp(S \cdot h_i)}{\sum_j \exp(S \cdot h_j)}, \qquad
+# p(e = i) = \frac{\exp(E \cdot h_i)}{\sum_j \exp(E \cdot h_j)}, \qquad
+# L = -\tfrac12 \left( \log p(s) + \log p(e) \right). $$
+#
+# The sums run over the tokens of the context and `[CLS]`; the question is no answer.
+
+# %%
+from utils.adaptation.span_extraction import SpanModel
+
+show_source(SpanModel.forward)
+
+# %% [markdown]
+# That is a classification with as many classes as there are positions, twice. The training loop is
+# the one of all other lessons. Three ways are compared: the baseline, a linear layer on frozen
+# features, and fine-tuning.
+
+# %%
+from utils.lesson.reading import train_reader
+
+record, reader = train_reader(fine_tuning, retrain=RETRAIN)
+
+# %%
+others = [spec for spec in specs if spec.method != "full"]
+records = [*run_experiments(others, retrain=RETRAIN), record]
+
+# %%
+print(f"{'':36} {'EM':>6} {'F1':>6}   (all {len(test)} questions)")
+for each in records:
+    em, f1 = (each.metrics[name] for name in ("exact_match", "answer_f1"))
+    print(f"{each.spec.method:36} {em:6.1%} {f1:6.1%}")
+silence = sum(not answers for answers in test.answers) / len(test)
+print(f"{'silent on every question':36} {silence:6.1%} {silence:6.1%}")
+
+# %% [markdown]
+# Hold each row against the last one: whoever never answers is right on all questions that have no
+# answer. A head on frozen features that has learned little is better off silent, and learns just
+# that.
+#
+# **A few hundred questions are few.** Spans are harder to learn than classes: nothing in pre-training
+# has asked the model to point at a place, and each question is one example of one place among a
+# hundred. Expect the fine-tuned reader to be weak here. Section 9 shows what the same code reaches
+# with thousands of questions.
+#
+# Look at what it marks, best and worst:
+
+# %%
+from utils.tasks.squad_scores import token_f1
+
+answerable = np.array([bool(answers) for answers in test.answers])
+readings = reader.read(test.questions, test.contexts)
+best = [reading.spans[0].text for reading in readings]
+f1 = np.array([token_f1(*pair) for pair in zip(best, test.answers, strict=True)])
+order = np.argsort(-f1 + ~answerable, kind="stable")
+for i in [*order[:3], *order[sum(answerable) - 3 : sum(answerable)]]:
+    print(f"F1 {f1[i]:.2f}  {test.questions[i]}")
+    print(f"         marked: {best[i]}\n         right:  {' | '.join(test.answers[i])}")
+
+# %% [markdown]
+# ## 5 · Decoding: the best legal span
+#
+# The best first and the best last position, each for itself, need not make an answer: the end may
+# come first, or a hundred words later. So all **legal** pairs are compared, $s \le e$, both in the
+# context, at most 30 tokens, by $\log p(s) + \log p(e)$. How often would the two maxima alone be
+# illegal?
+
+# %%
+logits = reader.logits(windows)
+illegal = 0
+for window, (starts, ends) in zip(windows, logits, strict=True):
+    inside = slice(window.first, window.first + len(window.offsets))
+    illegal += not 0 <= ends[inside].argmax() - starts[inside].argmax() < 30
+print(f"{illegal} of {len(windows)} windows")
+
+# %%
+from utils.tasks.spans import best_positions
+
+show_source(best_positions)
+
+# %% [markdown]
+# The best five spans of one question. Often they are variants of each other; where they are not, the
+# reader hesitates between two places:
+
+# %%
+for span in readings[first].spans[:5]:
+    print(f"{np.exp(span.score):6.3f}  {span.text}")
+print(f"{np.exp(readings[first].no_answer):6.3f}  (no answer)")
+
+# %% [markdown]
+# ## 6 · Exact match and F1, by hand
+#
+# *the Gulf Stream* and *Gulf Stream* are the same answer. Both sides are **normalised**: lower case,
+# no punctuation, no articles. **Exact match** asks whether they are then equal. **F1** counts shared
+# words: with $c$ shared, $p$ given and $r$ in the reference, precision is $c/p$, recall $c/r$ and
+#
+# $$ F_1 = \frac{2c}{p + r}. $$
+#
+# Of several references the best one counts. Without a reference, an empty answer scores 1 and any
+# other 0. Where the given answer is *the warm Gulf Stream* and the reference *Gulf Stream.*:
+
+# %%
+from utils.tasks.squad_scores import exact_match, normalise_answer
+
+given, reference = "the warm Gulf Stream", "Gulf Stream."
+print(normalise_answer(given), "|", normalise_answer(reference))
+print("c = 2, p = 3, r = 2, so F1 =", 2 * 2 / (3 + 2))
+print("computed:", token_f1(given, [reference]), exact_match(given, [reference]))
+
+# %% [markdown]
+# F1 is computed for each question and then averaged. It is not the F1 of entities in lesson 07, where
+# counts are added up first. And it is blind to meaning: *not in 1905* against *in 1905* scores 0.8.
+
+# %%
+print(token_f1("not in 1905", ["in 1905"]))
+
+# %% [markdown]
+# ## 7 · To say nothing
+#
+# In each window `[CLS]` stands for *not here*. A context is without an answer if all its windows say
+# so; the **margin** is how much more probable that is than the best span:
+#
+# $$ m = \min_w \log p_w(s = e = \texttt{[CLS]}) - \max_{w, s, e} \log p_w(s)\, p_w(e). $$
+#
+# The reader is silent where $m > \tau$. A low threshold gives few answers, and of a good reader these
+# are the right ones more often: precision against recall.
+
+# %%
+from utils.lesson.threshold import show_threshold, threshold_curve, threshold_figure
+
+margins = np.array([reading.margin for reading in readings])
+points = threshold_curve(margins, f1 * answerable, answerable)
+show_figure(threshold_figure(points))
+
+# %%
+show_threshold(points)
+
+# %% [markdown]
+# On the left, precision should fall as recall grows. Where it does not, the margin of this reader does
+# not tell its good answers from its bad ones, as happens after little training.
+#
+# Two ends of the right-hand curve deserve a look. On the left, nothing is answered, and the score is
+# the share of unanswerable questions: that much is free. On the right everything is answered. A
+# result on SQuAD 2.0 means little without the first of these numbers beside it.
+#
+# The threshold is a hyper-parameter. Chosen on the very questions that are reported, as the curve
+# above invites you to do, it flatters; it belongs on a validation split (exercise 09.5).
+
+# %% [markdown]
+# ## 8 · What the model looks at, and how to mislead it
+#
+# **Attention** of the last layer for a short question: the four heads in which the tokens of the
+# context look most at the question. Who looks is a row, what is looked at a column.
+
+# %%
+import torch
+
+question, context = "When did the mill burn?", "Built in 1741, the mill burned in 1802."
+(window,) = make_windows(tokenizer, [question], [context], 64)
+inputs = reader.inputs([window])
+inputs.pop("may_answer")
+reader.model.encoder.set_attn_implementation("eager")
+with torch.no_grad():
+    attentions = reader.model.encoder(**inputs, output_attentions=True).attentions
+weights = torch.stack(attentions)[:, 0].cpu().numpy()
+tokens = tokenizer.convert_ids_to_tokens(window.input_ids.tolist())
+
+# %%
+to_question = weights[-1][:, window.first : -1, 1 : window.first - 1].sum(axis=(1, 2))
+chosen = np.sort(np.argsort(-to_question)[:4])
+print("heads", chosen + 1)
+show_figure(attention_figure(tokens, weights[-1][chosen], "Last layer, four of its heads"))
+
+# %%
+show_attention(tokens, weights)
+
+# %% [markdown]
+# Words that the question shares with the context tend to find each other, as they did before any
+# fine-tuning. Attention shows where information *could* flow. It is no proof of why an answer was
+# chosen (lesson 13). An experiment is.
+#
+# **Distractors.** Jia and Liang (2017) added a sentence to each paragraph that resembles the question
+# and answers another one. Sixteen published readers fell from 75 F1 to 36 on average; people lost far
+# less. Their sentences were made by rules and corrected by hand. Ours are made by rules alone:
+
+# %%
+from utils.tasks.distractors import distractor
+
+for i in has_answer[:3]:
+    print(distractor(test.questions[i], test.answers[i], test.ids[i]))
+
+# %% [markdown]
+# Nobody would take these for an answer: each says that it speaks of something else. The sentence goes
+# to the end, so that all offsets stay as they are. Every record holds both scores.
+
+# %%
+print(f"{'':24} {'F1':>7} {'with distractor':>16}")
+for each in records:
+    plain, misled = each.metrics["answer_f1"], each.metrics["answer_f1_distracted"]
+    print(f"{each.spec.method:24} {plain:7.1%} {misled:16.1%}")
+
+# %% [markdown]
+# A method that compares words must fall for a sentence that has all words of the question. Is the
+# fine-tuned reader misled as well? Count the answers that come out of the added sentence:
+
+# %%
+distracted = test.distracted()
+misled = reader.read(distracted.questions, distracted.contexts, n_best=1)
+added = [
+    reading.spans[0].end > len(context.rstrip())
+    for reading, context in zip(misled, test.contexts, strict=True)
+]
+print(f"{sum(added)} of {len(added)} best spans come from the distractor")
+
+# %% [markdown]
+# ## 9 · With more questions
+#
+# The recorded results on SQuAD 1.1, whose questions all have an answer: windows of 384 tokens that
+# share 128, hyper-parameters chosen on articles cut from the training split, three seeds, the whole
+# development set. **MiniLM has seen SQuAD 2.0**: it was tuned to bring questions and the paragraphs
+# that answer them close together. It was never shown where in the paragraph the answer stands. The
+# last column of the table says so; how much it matters is a question for lesson 16.
+
+# %%
+from utils.report import learning_curve_table, learning_curves, select
+
+published = select(published_records(), task="question-answering", dataset="rajpurkar/squad")
+if published:
+    show_table(learning_curve_table(published))
+    show_figure(learning_curves(published))
+else:
+    skipped("results on SQuAD: no published records yet")
+
+# %% [markdown]
+# Published elsewhere, on the same development set (EM / F1): BERT-base 80.8 / 88.5, BERT-large
+# 84.1 / 90.9 (Devlin et al., 2019, table 2).
+#
+# And the same models with a distractor in each paragraph:
+
+# %%
+if published:
+    largest = max(record.spec.n_train or 88_000 for record in published)
+    for each in published:
+        if (each.spec.n_train or 88_000) == largest:
+            plain, misled = each.metrics["answer_f1"], each.metrics["answer_f1_distracted"]
+            print(f"{each.spec.method:16} seed {each.spec.seed}: F1 {plain:.1%} → {misled:.1%}")
+else:
+    skipped("distractors in SQuAD: no published records yet")
+
+# %% [markdown]
+# ## 10 · New questions
+#
+# A saved reader answers what you ask, also about texts that are longer than its windows:
+
+# %%
+from utils.adaptation.span_extraction import answer
+from utils.lesson.reading import model_folder
+
+folder = model_folder(record.key)
+long_text = " ".join(dict.fromkeys(test.contexts))
+for found in answer(
+    folder, ["When did the mill burn?", test.questions[first]], [context, long_text]
+):
+    print(f"{found.probability:.3f}  characters {found.start}–{found.end}: {found.text}")
+print(f"the second text has {len(long_text):,} characters")
+
+# %% [markdown]
+# What it cannot use, it says:
+
+# %%
+from utils.errors import CourseError
+
+try:
+    answer(folder, ["When did the mill burn?"], [""])
+except CourseError as error:
+    print(error)
+
+# %% [markdown]
+# ## 11 · How this can go wrong
+#
+# - **Offsets that are off.** Stripped or normalised text no longer fits offsets that count in the
+#   original. Check the way there and back (section 2).
+# - **Truncation without windows.** With `truncation=True` and no overflow, the end of a long context
+#   is thrown away with its answers, and the score says nothing about it.
+# - **Windows in two splits.** Questions of one article share its text. Cut by article.
+# - **Scores of several windows compared as logits.** Each window has its own softmax; raw sums may
+#   favour a window in which all scores are high. Here log-probabilities are compared, in which
+#   `[CLS]` takes part (Clark and Gardner, 2018, discuss the alternatives).
+# - **A threshold tuned on the test split**, or a dataset in which nothing is the best answer.
+# - **Word overlap taken for reading.** Always report the baseline, and distractors.
+
+# %% [markdown]
+# ## 12 · Exercises
+
+# %%
+show_exercise("09.1")
+
+
+# %%
+def span_of(offsets, start, end):
+    return ...
+
+
+check("09.1", span_of)
+
+# %%
+show_exercise("09.2")
+
+
+# %%
+def windows_over(n_tokens, room, stride):
+    return ...
+
+
+check("09.2", windows_over)
+
+# %%
+show_exercise("09.3")
+
+
+# %%
+def best_span(starts, ends, first, longest):
+    return ...
+
+
+check("09.3", best_span)
+
+# %%
+show_exercise("09.4")
+
+
+# %%
+def answer_f1(answer, references):
+    return ...
+
+
+check("09.4", answer_f1)
+
+# %%
+show_exercise("09.5")
+
+
+# %%
+def best_threshold(margins, f1, answerable):
+    return ...
+
+
+check("09.5", best_threshold)
+
+# %% [markdown]
+# ## 13 · Quiz
+
+# %%
+quiz("09")
+
+# %% [markdown]
+# ## 14 · Claims
+#
+# Written before the recorded runs of section 9. All speak of the development set of SQuAD 1.1.
+
+# %%
+lesson.claim(
+    "Fine-tuning finds better spans than a linear layer on frozen features.",
+    better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "frozen-spans", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    on={
+        "task": "question-answering",
+        "dataset": "rajpurkar/squad",
+        "n_train": [250, 1000, 4000],
+    },
+    metric="answer_f1",
+)
+
+# %%
+lesson.claim(
+    "With 1,000 questions, fine-tuning is better than the baseline that learns nothing.",
+    better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "span-baseline"},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 1000},
+    metric="answer_f1",
+)
+
+# %%
+lesson.claim(
+    "Without pre-training, 4,000 questions teach at least ten points of F1 less.",
+    better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "random-init", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 4000},
+    margin=0.1,
+    metric="answer_f1",
+)
+
+# %%
+lesson.claim(
+    "With all questions, fine-tuned MiniLM reaches 75 F1.",
+    better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": None},
+    at_least=0.75,
+    metric="answer_f1",
+)
+
+# %%
+lesson.claim(
+    "Even with a distractor in each paragraph, the model fine-tuned on all questions reaches 50 F1.",
+    better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": None},
+    at_least=0.5,
+    metric="answer_f1_distracted",
+)
+
+# %% [markdown]
+# ## Read next
+#
+# - Rajpurkar et al., *SQuAD: 100,000+ Questions for Machine Comprehension of Text*, 2016, EMNLP.
+# - Rajpurkar, Jia and Liang, *Know What You Don't Know: Unanswerable Questions for SQuAD*, 2018, ACL.
+# - Jia and Liang, *Adversarial Examples for Evaluating Reading Comprehension Systems*, 2017, EMNLP.
+# - Devlin et al., *BERT: Pre-training of Deep Bidirectional Transformers*, 2019, NAACL: sections 4.2
+#   and 4.3.
+# - Clark and Gardner, *Simple and Effective Multi-Paragraph Reading Comprehension*, 2018, ACL: how to
+#   compare spans of several pieces of text.
+#
+# Lesson 10 writes summaries; lesson 14 has more ways to mislead a model; lesson 16 asks what it means
+# that MiniLM has seen these questions.
+#
+# **Licences.** The embedded paragraphs and questions: CC BY 4.0, the authors of this course. SQuAD:
+# CC BY-SA 4.0.
