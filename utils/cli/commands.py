@@ -2,7 +2,6 @@
 
 import json
 from inspect import signature
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,16 +124,21 @@ def bench(
     as_json: Annotated[
         bool, typer.Option("--json", help="With speed: print a list of comparisons.")
     ] = False,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="With speed: encoder, pretraining, fine-tuning, features; repeatable."),
+    ] = None,
 ) -> None:
     """Run a grid of experiments; what is recorded already is not run again.
 
     `speed` times our code beside the library's instead, in interleaved pairs: the encoder, the
-    pre-training loop, fine-tuning and feature extraction. It takes about an hour on two cores.
+    pre-training loop, fine-tuning and feature extraction, or of these only some parts. It takes
+    about an hour on two cores.
     """
     if grid == "speed":
-        return _speed(as_json)
-    if as_json:
-        raise CourseError("--json goes with `course bench speed` only. Leave it out.")
+        return _speed(part, as_json)
+    if as_json or part:
+        raise CourseError("--json and --part go with `course bench speed` only. Leave them out.")
     from utils.experiments import Store, get_grid, predicted_seconds, run_grid
 
     options: dict[str, Any] = {
@@ -166,23 +170,29 @@ def bench(
     )
 
 
-def _speed(as_json: bool) -> None:
+def _speed(wanted: list[str] | None, as_json: bool) -> None:
     """Time our code beside the library's; a ratio above 1 means that ours is faster."""
-    from utils.experiments.adaptation_speed import adaptation_speed
-    from utils.experiments.pretraining_speed import pretraining_speed
-    from utils.experiments.speed import encoder_speed, speed_record
+    from utils.experiments.speed import speed_parts, speed_record
 
-    found = []
-    for each in chain(encoder_speed(), pretraining_speed(), adaptation_speed()):
-        found.append(each)
-        if not as_json:
-            print(each, flush=True)
-    record = speed_record(found)
-    name = record["provenance"]["created"].replace(":", "")
-    path = runtime.runs_dir() / "speed" / f"{name}.json"
-    runtime.write_atomically(path, json.dumps(record, indent=1) + "\n")
+    parts = speed_parts()
+    if unknown := set(wanted or ()) - parts.keys():
+        raise CourseError(
+            f"There is no part {', '.join(sorted(unknown))}. Parts: {', '.join(parts)}."
+        )
+    rows: list[dict[str, Any]] = []
+    for name in wanted or parts:
+        found = []
+        for each in parts[name]():
+            found.append(each)
+            if not as_json:
+                print(each, flush=True)
+        record = speed_record(name, found)
+        rows += record["comparisons"]
+        created = record["provenance"]["created"].replace(":", "")
+        path = runtime.runs_dir() / "speed" / f"{created}-{name}.json"
+        runtime.write_atomically(path, json.dumps(record, indent=1) + "\n")
     if as_json:
-        print(json.dumps(record["comparisons"], indent=1))
+        print(json.dumps(rows, indent=1))
 
 
 def _size(value: str) -> int | None:

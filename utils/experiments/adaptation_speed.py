@@ -9,7 +9,7 @@ order and dropout, and what both sides learned is tested on the same sentences.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -85,18 +85,28 @@ def prepare() -> Work:
     return Work(splits, n_train=min(2000, len(splits.train)))
 
 
-def adaptation_speed() -> Iterator[SpeedComparison]:
-    """Fine-tuning beside two recipes of `Trainer`, then features beside two libraries.
+def tuning_speed() -> Iterator[SpeedComparison]:
+    """Fine-tuning beside two recipes of `Trainer`."""
+    yield from _on_sst2(_recipes)
+
+
+def features_speed() -> Iterator[SpeedComparison]:
+    """Features beside two libraries.
 
     Last, all frozen-feature methods and probes of one training set together, beside one fine-tuning
     on it.
     """
+    yield from _on_sst2(feature_speed)
+    yield from _on_sst2(lambda work: [ladder_speed(work)])
+
+
+def _on_sst2(compare: Callable[[Work], Iterable[SpeedComparison]]) -> Iterator[SpeedComparison]:
     work = prepare()
-    for each in _comparisons(work):
+    for each in compare(work):
         yield replace(each, data=work.splits.source.location)
 
 
-def _comparisons(work: Work) -> Iterator[SpeedComparison]:
+def _recipes(work: Work) -> Iterator[SpeedComparison]:
     recipes: list[tuple[int, Padding, str]] = [
         (32, "max_length", "Trainer padded to 128"),
         (32, "longest", "Trainer with dynamic padding"),
@@ -106,8 +116,6 @@ def _comparisons(work: Work) -> Iterator[SpeedComparison]:
         yield fine_tuning_speed(
             f"fine-tuning, batch {batch_size}, ours : {recipe}", work, batch_size, padding
         )
-    yield from feature_speed(work)
-    yield ladder_speed(work)
 
 
 @dataclass

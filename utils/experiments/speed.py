@@ -4,7 +4,7 @@ Machines are shared and their clocks change, so only ratios of neighbouring timi
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -154,9 +154,23 @@ def encoder_speed(n_pairs: int = N_PAIRS) -> Iterator[SpeedComparison]:
     )
 
 
-def speed_record(found: list[SpeedComparison]) -> dict[str, Any]:
+def speed_parts() -> dict[str, Callable[[], Iterable[SpeedComparison]]]:
+    """What `course bench speed` times, part by part."""
+    from utils.experiments.adaptation_speed import features_speed, tuning_speed
+    from utils.experiments.pretraining_speed import pretraining_speed
+
+    return {
+        "encoder": encoder_speed,
+        "pretraining": pretraining_speed,
+        "fine-tuning": tuning_speed,
+        "features": features_speed,
+    }
+
+
+def speed_record(part: str, found: list[SpeedComparison]) -> dict[str, Any]:
     """The comparisons with what they were measured on, as it is written to `runs/speed/`."""
     return {
+        "part": part,
         "comparisons": [asdict(each) for each in found],
         "provenance": runtime.circumstances(),
     }

@@ -76,23 +76,27 @@ def publish(
 
 
 def publish_speed(runs: Path, results: Path, readme: Path | None = None) -> list[Change]:
-    """Put the newest run of `course bench speed` on each kind of device into `results`/speed.
+    """Put the newest records of `course bench speed`, part by part, into `results`/speed.
 
     Raises:
-        CourseError: if there is none, or one on embedded stand-ins.
+        CourseError: if there are none, or some on embedded stand-ins.
     """
-    newest = speed.read(runs)
+    newest = {
+        f"{device}-{found['part']}": found
+        for device, parts in speed.read(runs).items()
+        for found in parts
+    }
     if not newest:
         raise CourseError("There is no run to publish. Run `course bench speed` first.")
-    for device, found in newest.items():
+    for name, found in newest.items():
         if any(row["data"].startswith("embedded") for row in found["comparisons"]):
             raise CourseError(
-                f"The newest run on {device} read embedded stand-ins; only results on real data "
+                f"The newest run of {name} read embedded stand-ins; only results on real data "
                 "are published. Run it again with the Hub or a mirror (COURSE_MIRROR)."
             )
-    for device, found in newest.items():
+    for name, found in newest.items():
         text = json.dumps(found, indent=1) + "\n"
-        runtime.write_atomically(results / speed.FOLDER / f"{device}.json", text)
+        runtime.write_atomically(results / speed.FOLDER / f"{name}.json", text)
     return published.write(results, readme)
 
 

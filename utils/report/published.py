@@ -244,10 +244,10 @@ def _speed(directory: Path) -> list[_Group]:
             device,
             f"Speed ({device.upper()})",
             "The course's code beside the libraries', on the same work.",
-            [speed.speed_table(found)],
+            [speed.speed_table(parts)],
             {},
         )
-        for device, found in sorted(speed.read(directory).items())
+        for device, parts in sorted(speed.read(directory).items())
     ]
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import CourseError
-from utils.experiments.speed import SpeedComparison
+from utils.experiments.speed import SpeedComparison, speed_parts
 from utils.report.formatting import MISSING
 from utils.report.selection import machine_of
 from utils.report.tables import Table
 
 FOLDER = "speed"
-"""Of `runs/`, with a file for each run, and of `results/`, with one for each kind of device."""
+"""Of `runs/`, with a file for each run, and of `results/`, with one for each part and device."""
 
 _NOTES = (
     "Ratios: ours over theirs in examples or tokens per second, above 1 is faster; the median over "
@@ -23,10 +23,10 @@ _NOTES = (
 )
 
 
-def speed_table(found: dict[str, Any]) -> Table:
-    """A row for each comparison of a record of `course bench speed`; see `read`."""
-    comparisons = [SpeedComparison(**row) for row in found["comparisons"]]
-    provenance = found["provenance"]
+def speed_table(parts: list[dict[str, Any]]) -> Table:
+    """A row for each comparison in records of `course bench speed` on one device; see `read`."""
+    comparisons = [SpeedComparison(**row) for part in parts for row in part["comparisons"]]
+    machines = sorted({machine_of(part["provenance"]) for part in parts})
     rows = [
         [
             each.comparison,
@@ -53,30 +53,34 @@ def speed_table(found: dict[str, Any]) -> Table:
             "Difference, lower bound",
         ],
         rows,
-        [*_NOTES, f"Data: {', '.join(data)}. Run on {machine_of(provenance)}."],
+        [*_NOTES, f"Data: {', '.join(data)}. Run on {'; '.join(machines)}."],
         [asdict(each) for each in comparisons],
     )
 
 
-def read(directory: Path) -> dict[str, dict[str, Any]]:
-    """The newest run in `directory`/speed on each kind of device ("cpu", "cuda").
+def read(directory: Path) -> dict[str, list[dict[str, Any]]]:
+    """The newest record of each part in `directory`/speed, by kind of device ("cpu", "cuda").
 
     Raises:
         CourseError: if a file there is no record of the benchmark.
     """
-    newest: dict[str, dict[str, Any]] = {}
+    records = []
     for path in sorted((directory / FOLDER).glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             [SpeedComparison(**row) for row in found["comparisons"]]
             device, created = (found["provenance"][name] for name in ("device", "created"))
+            records.append((created, device, list(speed_parts()).index(found["part"]), found))
         except (ValueError, KeyError, TypeError) as error:
             raise CourseError(
                 f"{path.name} is no record of `course bench speed` ({error}). Remove or restore it."
             ) from error
-        if device not in newest or newest[device]["provenance"]["created"] < created:
-            newest[device] = found
-    return newest
+    records.sort(key=lambda record: record[0])
+    newest = {(device, part): found for _, device, part, found in records}
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for (device, _), found in sorted(newest.items()):
+        by_device.setdefault(device, []).append(found)
+    return by_device
 
 
 def _percent(score: float | None) -> str:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from utils import runtime
 from utils.cli.commands import app
-from utils.experiments import adaptation_speed, pretraining_speed, speed
+from utils.experiments import speed
 from utils.experiments.speed import SpeedComparison, compare_speed
 
 
@@ -48,13 +48,17 @@ def test_pairs_are_interleaved_and_each_goes_first_half_the_time() -> None:
 def test_the_command_prints_a_list_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [SpeedComparison(name, 2.0, 1.5, 2.5, 1.0, 2.0, 4) for name in ("encoder", "loop")]
     rows.append(SpeedComparison("tuning", 2.0, 1.5, 2.5, 11.0, 22.0, 3, 0.8, 0.79, -0.004))
-    monkeypatch.setattr(speed, "encoder_speed", lambda: iter(rows[:1]))
-    monkeypatch.setattr(pretraining_speed, "pretraining_speed", lambda: iter(rows[1:2]))
-    monkeypatch.setattr(adaptation_speed, "adaptation_speed", lambda: iter(rows[2:]))
+    parts = {"encoder": lambda: rows[:1], "pretraining": lambda: rows[1:]}
+    monkeypatch.setattr(speed, "speed_parts", lambda: parts)
     result = CliRunner().invoke(app, ["bench", "speed", "--json"])
     assert json.loads(result.stdout) == [asdict(row) for row in rows]
-    (file,) = (runtime.runs_dir() / "speed").iterdir()
-    assert json.loads(file.read_text())["comparisons"] == json.loads(result.stdout)
+    written = [json.loads(f.read_text()) for f in (runtime.runs_dir() / "speed").iterdir()]
+    found = {record["part"]: record["comparisons"] for record in written}
+    assert found["encoder"] + found["pretraining"] == json.loads(result.stdout)
+    result = CliRunner().invoke(app, ["bench", "speed", "--json", "--part", "encoder"])
+    assert json.loads(result.stdout) == [asdict(rows[0])]
+    result = CliRunner().invoke(app, ["bench", "speed", "--part", "loop"])
+    assert "no part loop. Parts: encoder, pretraining" in str(result.exception)
     result = CliRunner().invoke(app, ["bench", "speed"])
     assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
         "encoder",

@@ -24,12 +24,16 @@ ROWS = [
 def runs(tmp_path: Path):
     """Writes a run of the benchmark."""
 
-    def write(created: str, rows=ROWS, device: str = "cpu") -> Path:
+    def write(created: str, rows=ROWS, device: str = "cpu", part: str = "encoder") -> Path:
         provenance = {"created": created, "device": device, "threads": 2}
         provenance["hardware"] = {"cpu": "Test CPU", "cores": 2, "gpu": "Test GPU"}
-        record = {"comparisons": [asdict(row) for row in rows], "provenance": provenance}
+        record = {
+            "part": part,
+            "comparisons": [asdict(row) for row in rows],
+            "provenance": provenance,
+        }
         (tmp_path / "speed").mkdir(exist_ok=True)
-        name = f"{created.replace(':', '')}.json"
+        name = f"{created.replace(':', '')}-{part}.json"
         (tmp_path / "speed" / name).write_text(json.dumps(record))
         return tmp_path
 
@@ -47,12 +51,15 @@ def test_a_row_for_each_comparison(runs) -> None:
     assert table.long[1]["their_seconds"] == 90.0
 
 
-def test_the_newest_of_each_device_counts(runs) -> None:
+def test_the_newest_of_each_part_and_device_counts(runs) -> None:
+    runs("2026-01-03T00:00:00", ROWS[1:], part="fine-tuning")
     runs("2026-01-02T00:00:00", ROWS[:1])
     runs("2026-01-01T00:00:00")
     found = read(runs("2025-01-01T00:00:00", device="cuda"))
     assert sorted(found) == ["cpu", "cuda"]
-    assert len(found["cpu"]["comparisons"]) == 1
+    assert [part["part"] for part in found["cpu"]] == ["encoder", "fine-tuning"]
+    assert [len(part["comparisons"]) for part in found["cpu"]] == [1, 1]
+    assert [row[0] for row in speed_table(found["cpu"]).rows] == ["encoder forward", "tuning"]
 
 
 def test_it_is_published_with_its_page(runs, tmp_path: Path) -> None:
@@ -68,7 +75,7 @@ def test_what_is_not_published(runs, tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="no run to publish"):
         publish_speed(tmp_path, tmp_path / "results")
     made_up = SpeedComparison("tuning", 2.0, 1.9, 2.1, 1.0, 2.0, 3, data="embedded (sentiment)")
-    with pytest.raises(CourseError, match="The newest run on cpu read embedded stand-ins"):
+    with pytest.raises(CourseError, match="The newest run of cpu-encoder read embedded stand-ins"):
         publish_speed(runs("2026-01-01T00:00:00", [made_up]), tmp_path / "results")
     (tmp_path / "speed" / "x.json").write_text("{}")
     with pytest.raises(CourseError, match=r"x\.json is no record of `course bench speed`"):
@@ -85,5 +92,5 @@ def test_the_command(runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     folder = runs("2026-01-01T00:00:00")
     result = CliRunner().invoke(app, ["publish", "speed", "--from", str(folder)])
     assert result.exit_code == 0, result.output
-    assert (root / "results" / "speed" / "cpu.json").exists()
+    assert (root / "results" / "speed" / "cpu-encoder.json").exists()
     assert "speed_cpu.md" in result.output
