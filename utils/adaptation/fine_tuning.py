@@ -13,6 +13,7 @@ from utils.adaptation import parts
 from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
+from utils.adaptation.saved import Classifier, check_savable
 from utils.adaptation.span_extraction import span_training
 from utils.adaptation.training import Batch, Settings, Trainable, count_updates, train
 from utils.pretraining.masking import IGNORED
@@ -118,6 +119,8 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
     """What the loop needs to train a classifier of texts, or of words."""
     tags_words = problem.task == tagging.NAME
     classifier = WordClassifier if tags_words else TextClassifier
+    if problem.keep is not None:
+        check_savable(encoder)
     model = classifier(encoder, problem.n_classes).to(runtime.device())
     task, path = get_task(problem.task), problem.model_path
     if path is None:
@@ -139,6 +142,9 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
         return metrics[task.METRIC]
 
     def predict_evaluation() -> NDArray[Any]:
+        if problem.keep is not None:
+            names = list(problem.label_names)
+            Classifier(model, path, problem.task, names, problem.max_length).save(problem.keep)
         return predict(model, tokenise(problem.evaluation.texts, path, problem.max_length))
 
     return Trainable(model, tokenised.lengths(), make_batch, validate, predict_evaluation)

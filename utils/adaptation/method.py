@@ -17,7 +17,8 @@ class Problem:
 
     `evaluation` is what predictions are wanted for; its labels are never looked at. `validation`
     serves to choose the best point of a training run. All three hold what the task's `load` gives.
-    `n_classes` is the number of labels, or of tokens where tokens are predicted. `checkpoint` is a
+    `n_classes` is the number of labels, or of tokens where tokens are predicted; `label_names` says
+    what they are, for a model that is kept. `checkpoint` is a
     file in which a long training may leave its state, to be resumed; `keep` a folder in which the
     adapted model is to be saved, by methods that can.
     """
@@ -34,6 +35,7 @@ class Problem:
     cache: Path | None = None
     checkpoint: Path | None = None
     keep: Path | None = None
+    label_names: tuple[str, ...] = ()
     task: str = "text-classification"
 
 
@@ -71,6 +73,11 @@ class Method:
     candidates: list[Hyper]
     implementation: str
     tasks: tuple[str, ...] = ("text-classification",)
+
+    @property
+    def leaves_model(self) -> bool:
+        """Whether it saves what it has trained in the problem's folder `keep`."""
+        return self.implementation.startswith("utils.adaptation.fine_tuning:")
 
     def fit(self, problem: Problem) -> Outcome:
         """Adapt to `problem` and predict its evaluation examples."""

@@ -22,7 +22,7 @@ from utils.tasks.question_answering import METRIC, Examples, score
 from utils.tasks.spans import Span, Window, decode, make_windows
 
 _BATCH_SIZE = 32
-_SETTINGS, _HEAD = "reader.json", "span_head.safetensors"
+SETTINGS, _HEAD = "reader.json", "span_head.safetensors"
 
 
 class SpanModel(nn.Module):
@@ -131,7 +131,7 @@ class Reader:
         self.tokenizer.save_pretrained(folder)
         head = {name: t.detach().cpu() for name, t in self.model.span_head.state_dict().items()}
         save_file(head, folder / _HEAD)
-        runtime.write_atomically(folder / _SETTINGS, json.dumps({"max_length": self.max_length}))
+        runtime.write_atomically(folder / SETTINGS, json.dumps({"max_length": self.max_length}))
 
     @classmethod
     def load(cls, folder: Path) -> "Reader":
@@ -144,14 +144,14 @@ class Reader:
         from transformers import AutoTokenizer
 
         # The settings are written last, so where they are everything is.
-        if not (folder / _SETTINGS).is_file():
+        if not (folder / SETTINGS).is_file():
             raise CourseError(
                 f"There is no model for question answering in {folder}. Give the folder that "
-                f"Reader.save wrote; it holds a file {_SETTINGS}."
+                f"Reader.save wrote; it holds a file {SETTINGS}."
             )
         model = SpanModel(load_encoder(folder))
         model.span_head.load_state_dict(load_file(folder / _HEAD))
-        settings = json.loads((folder / _SETTINGS).read_text())
+        settings = json.loads((folder / SETTINGS).read_text())
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return cls(model.to(runtime.device()).eval(), tokenizer, settings["max_length"])
 

@@ -204,6 +204,55 @@ def _size(value: str) -> int | None:
 
 
 @app.command()
+def adapt(
+    dataset: Annotated[str, typer.Argument(help="Hub id of a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    method: Annotated[str, typer.Option(help="Method, such as full or lora.")] = "full",
+    n: Annotated[str, typer.Option(help="Training examples, or all.")] = "all",
+    task: Annotated[
+        str | None, typer.Option(help="For a data set of several tasks: question-answering.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id of a pre-trained encoder.")] = None,
+    profile: ProfileOption = "quick",
+    max_length: Annotated[int, typer.Option(min=2, help="Tokens of a text that are read.")] = 128,
+    validation: Annotated[
+        int, typer.Option(min=1, help="Examples that choose the best point of the training.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Adapt a model to a task once and keep it, for `course predict`."""
+    from utils.experiments import adapt_and_keep
+
+    record = adapt_and_keep(
+        dataset, method, _size(n), out,
+        task=task, model=model, profile=profile, max_length=max_length,
+        validation_limit=validation, seed=seed,
+    )  # fmt: skip
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in record.metrics.items())
+    print(f"{out}: {scores} ({record.cost['wall_seconds']:.0f} s of training).")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a model that was kept.")],
+    file: Annotated[Path, typer.Argument(help="CSV or JSONL with the texts.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV or JSONL for the results; default: JSONL to stdout.")
+    ] = None,
+) -> None:
+    """Let a saved model classify texts, find entities or answer questions, row by row.
+
+    Columns: text (classification, entities), text and text_pair (sentence pairs), question and
+    context (question answering). The columns of the file are kept.
+    """
+    from utils.cli.predicting import predict_file
+
+    n_rows = predict_file(model, file, out)
+    if out:
+        print(f"{out}: {n_rows} rows.")
+
+
+@app.command()
 def tables(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; fail if a page differs.")

@@ -12,7 +12,8 @@ from utils.adaptation import Problem, get_method
 from utils.errors import CourseError
 from utils.experiments.record import Record, current_versions, pack_answers
 from utils.experiments.spec import Spec, key_of
-from utils.tasks import Splits, get_task
+from utils.profiles import check
+from utils.tasks import Splits, get_task, task_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
             validation=splits.validation,
             evaluation=evaluated,
             n_classes=len(splits.label_names),
+            label_names=tuple(splits.label_names),
             seed=spec.seed,
             max_length=spec.max_length,
             hyper={**method.defaults, **spec.hyper},
@@ -102,6 +104,49 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
         provenance=_provenance(prepared),
         curve=outcome.curve,
     )
+
+
+def adapt_and_keep(
+    dataset: str,
+    method: str,
+    n_train: int | None,
+    folder: Path,
+    *,
+    task: str | None = None,
+    model: str | None = None,
+    profile: str = "quick",
+    max_length: int = 128,
+    validation_limit: int = 100,
+    seed: int = 0,
+) -> Record:
+    """Run one experiment with the method's own settings, and save the adapted model in `folder`.
+
+    On `validation_limit` examples, cut from the training split, the best point of the training is
+    chosen.
+
+    Raises:
+        CourseError: as `prepare` and `run`; if the method leaves no model, or `folder` holds
+            something already.
+    """
+    chosen = get_method(method)
+    if not chosen.leaves_model:
+        raise CourseError(f"The method {method!r} leaves no model to keep. Choose full or lora.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CourseError(f"{folder} is not an empty folder. Give another one or remove it.")
+    spec = Spec(
+        task=task or task_of(dataset),
+        dataset=dataset,
+        model=model or sources.MINILM,
+        method=method,
+        n_train=n_train,
+        seed=seed,
+        data_seed=seed,
+        profile=check(profile),
+        validation_limit=validation_limit,
+        max_length=max_length,
+        hyper=chosen.defaults,
+    )
+    return run(prepare(spec), keep=folder)
 
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:

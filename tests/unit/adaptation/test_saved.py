@@ -1,0 +1,223 @@
+"""Models that are kept, and what they say of new texts, by API and by `course predict`."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from utils import sources
+from utils.adaptation import METHODS, Problem, get_method
+from utils.adaptation.saved import Classifier, classify, find_entities, predict_table
+from utils.cli.commands import app
+from utils.errors import CourseError
+from utils.experiments import adapt_and_keep
+from utils.tasks import Splits, get_task, tagging, text_classification
+
+MODEL, _ = sources.model_path(sources.MINILM)
+FAST = {"min_updates": 20, "epochs": 1, "batch_size": 8}
+
+
+def fitted(folder: Path, splits: Splits, task: str, method: str = "full"):
+    problem = Problem(
+        train=get_task(task).subset(splits.train, 48, 0), validation=splits.validation,
+        evaluation=splits.test, n_classes=len(splits.label_names), seed=0, max_length=48,
+        hyper={**METHODS[method].defaults, **FAST}, model_path=MODEL, task=task, keep=folder,
+        label_names=tuple(splits.label_names),
+    )  # fmt: skip
+    return splits.test, get_method(method).fit(problem).predictions
+
+
+def of_texts(folder: Path, method: str = "full"):
+    splits = text_classification.load(
+        "stanfordnlp/sst2", profile="smoke", validation_limit=20, test_limit=30
+    )
+    return fitted(folder, splits, text_classification.NAME, method)
+
+
+def of_words() -> Splits:
+    """Sentences in which each name is a town."""
+    rng = np.random.default_rng(0)
+    towns = ["Paris", "Oslo", "Turin", "Quito", "Hanoi", "Lima"]
+    texts = [["We", "saw", str(rng.choice(towns)), "yesterday", "."] for _ in range(60)]
+    names = ["O", "B-LOC", "I-LOC"]
+    examples = tagging.Examples(texts, [np.array([0, 0, 1, 0, 0])] * 60, names)
+    source = sources.Source("generated", "towns", None, "0" * 16, "here", "")
+    return Splits(examples, examples.take(np.arange(20)), examples, names, source)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts") / "model"
+    return folder, *of_texts(folder)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words") / "model"
+    return folder, *fitted(folder, of_words(), tagging.NAME)
+
+
+def test_a_loaded_model_predicts_what_the_trained_one_did(texts) -> None:
+    folder, test, predictions = texts
+    found, in_full = Classifier.load(folder).predict(test.texts)
+    np.testing.assert_allclose(found, predictions, atol=1e-6)
+    assert in_full.all()
+    labels = [row.label for row in classify(folder, test.texts)]
+    assert labels == [["negative", "positive"][i] for i in predictions.argmax(axis=1)]
+
+
+def test_so_does_a_tagger(words) -> None:
+    folder, test, predictions = words
+    found, _ = Classifier.load(folder).predict(test.texts)
+    np.testing.assert_array_equal(found, predictions)
+    ((town,),) = find_entities(folder, ["We saw Oslo yesterday."])
+    assert (town.text, town.start, town.kind) == ("Oslo", 7, "LOC")
+
+
+@pytest.mark.parametrize("method", ["lora", "bitfit", "top-layers"])
+def test_what_was_added_is_merged(tmp_path: Path, method: str) -> None:
+    test, predictions = of_texts(tmp_path / "m", method)
+    found, _ = Classifier.load(tmp_path / "m").predict(test.texts)
+    np.testing.assert_allclose(found, predictions, atol=1e-5)
+
+
+def test_adapters_are_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="Choose another method: full, or lora"):
+        of_texts(tmp_path / "m", "adapters")
+
+
+def test_unusual_texts(texts) -> None:
+    folder, *_ = texts
+    long, emoji, hebrew = "a fine film " * 9000, "😀🎬", "סרט נהדר"
+    rows = classify(folder, [long, emoji, hebrew, "a fine film"])
+    assert [row.in_full for row in rows] == [False, True, True, True]
+    assert all(0.5 <= row.probability <= 1 for row in rows)
+    assert classify(folder, []) == []
+
+
+def test_the_limit_is_counted_exactly(texts) -> None:
+    folder, *_ = texts
+    assert [row.in_full for row in classify(folder, ["film " * 46, "film " * 47])] == [True, False]
+
+
+def test_entities_stand_where_they_say(words, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, *_ = words
+    seen = []
+
+    def every_second_name(self, runs):
+        seen.extend(runs)
+        names = [name for run in runs for name in run]
+        return np.array([1 if name[0].isupper() else 0 for name in names]), None
+
+    monkeypatch.setattr(Classifier, "predict", every_second_name)
+    text = "Ada Lovelace met Babbage in the U.S.; it didn't rain. " * 40
+    first, second, third = find_entities(folder, [text, "nobody", "Ruth 😀 רות"])
+    kinds = Classifier.load(folder).labels[1].partition("-")[2]
+    assert [entity.text for entity in first[:3]] == ["Ada", "Lovelace", "Babbage"]
+    assert len(first) == 160
+    assert not second
+    assert all(text[e.start : e.end] == e.text and e.kind == kinds for e in first)
+    assert third[0].start == 0
+    assert len(seen) > 3, "a long text is read in several runs"
+    lengths = [len(run) for run in seen]
+    assert max(lengths) <= 46
+    assert sum(lengths) == 40 * 13 + 1 + 3
+
+
+def test_nothing_is_lost_between_runs(words) -> None:
+    folder, *_ = words
+    text = "Mira Holt lives in Tarnholt. " * 3000
+    (found,) = find_entities(folder, [text])
+    assert all(text[entity.start : entity.end] == entity.text for entity in found)
+
+
+def test_wrong_input(texts, words, tmp_path: Path) -> None:
+    folder = texts[0]
+    with pytest.raises(CourseError, match=r"Row 2 is empty or not a text \(' '\)"):
+        classify(folder, ["fine", " "])
+    with pytest.raises(CourseError, match="Row 1 is not one text"):
+        classify(folder, [("a", "b")])
+    with pytest.raises(CourseError, match="was made for tagging, not for text-classification"):
+        classify(words[0], ["fine"])
+    with pytest.raises(CourseError, match="There is no classifier in"):
+        classify(tmp_path, ["fine"])
+    with pytest.raises(CourseError, match="column 'text' is missing; there are: review"):
+        predict_table(folder, {"review": ["fine"]})
+
+
+def call(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    error = str(result.exception) if isinstance(result.exception, CourseError) else ""
+    return result.exit_code, result.stdout, error
+
+
+def test_the_command_keeps_the_columns(texts, words, tmp_path: Path) -> None:
+    file, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    file.write_text('\ufeffid,text\n1,"a fine, warm film"\n2,"dull\nand long"\n', encoding="utf-8")
+    status, printed, _ = call("predict", texts[0], file, "--out", out)
+    assert (status, printed) == (0, f"{out}: 2 rows.\n")
+    rows = list(csv.DictReader(out.open(newline="")))
+    assert list(rows[0]) == ["id", "text", "label", "probability", "in_full"]
+    assert [row["text"] for row in rows] == ["a fine, warm film", "dull\nand long"]
+    expected = classify(texts[0], [row["text"] for row in rows])
+    assert [row["label"] for row in rows] == [each.label for each in expected]
+    status, printed, _ = call("predict", words[0], file)
+    found = [json.loads(line) for line in printed.splitlines()]
+    assert [row["id"] for row in found] == ["1", "2"]
+    assert all(isinstance(row["entities"], list) for row in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("in.csv", b"id,text\n1,fine,more\n", "line 2, has not as many cells"),
+        ("in.csv", b"id,text\n1\n", "line 2, has not as many cells"),
+        ("in.csv", b'id,text\n1,"fine\n', "is no CSV"),
+        ("in.csv", b"id,review\n1,fine\n", "column 'text' is missing; there are: id, review"),
+        ("in.csv", b"text,label\nfine,1\n", "has a column 'label' already"),
+        ("in.csv", b"id,text\n1,\n", "Row 1 is empty"),
+        ("in.csv", "text\né".encode("latin-1"), "is not UTF-8"),
+        ("in.jsonl", b'{"text": 5}\n', "Row 1 is empty or not a text"),
+        ("in.jsonl", b'{"text": "fine"}\n["fine"]\n', "line 2, is no JSON object"),
+        ("in.jsonl", b"text\n", "line 1, is no JSON"),
+        ("in.txt", b"fine\n", "ends neither in .csv nor in .jsonl"),
+    ],
+)
+def test_files_that_cannot_be_read(texts, tmp_path: Path, name, content, message) -> None:
+    (tmp_path / name).write_bytes(content)
+    _, printed, error = call("predict", texts[0], tmp_path / name, "--out", tmp_path / "out.csv")
+    assert message in error
+    assert not printed
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_places_that_are_taken(texts, tmp_path: Path) -> None:
+    file = tmp_path / "in.csv"
+    assert "There is no file" in call("predict", texts[0], file)[2]
+    file.write_text("text\nfine\n")
+    assert "would replace" in call("predict", texts[0], file, "--out", file)[2]
+    assert file.read_text() == "text\nfine\n"
+    assert "not an empty folder" in call("adapt", "stanfordnlp/sst2", "--out", tmp_path)[2]
+
+
+def test_only_what_trains_an_encoder_leaves_a_model(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="'frozen' leaves no model to keep"):
+        adapt_and_keep("stanfordnlp/sst2", "frozen", 20, tmp_path / "m")
+
+
+def test_adapt_then_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS["full"].defaults, "min_updates", 2)
+    model, file = tmp_path / "model", tmp_path / "in.jsonl"
+    record = adapt_and_keep(
+        "rajpurkar/squad", "full", 8, model, task="question-answering", profile="smoke"
+    )
+    assert record.spec.task == "question-answering"
+    context = "The mill at Tarnholt was built in 1741."
+    file.write_text(json.dumps({"question": "When was it built?", "context": context}) + "\n")
+    status, printed, error = call("predict", model, file)
+    assert status == 0, error
+    row = json.loads(printed)
+    assert context[row["start"] : row["end"]] == row["text"] or row["start"] == -1
