@@ -17,6 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from utils.errors import CourseError
 
 N_DRAWS = 10_000
+"""Resampled data sets, for up to 6,000 examples."""
+
+_MOST_DRAWN = 60_000_000
+"""Examples drawn in all: the hidden tokens of a text are tens of thousands, and their intervals
+narrow."""
+
 _CHUNK = 1_000
 
 
@@ -69,7 +75,7 @@ def hierarchical_bootstrap(
     *,
     resample_seeds: bool = True,
     resample_examples: bool = True,
-    n_draws: int = N_DRAWS,
+    n_draws: int | None = None,
     seed: int = 0,
 ) -> Bootstrap:
     """Bootstrap the mean of `values`, (n_seeds, n_examples): seeds, then test examples.
@@ -91,7 +97,7 @@ def hierarchical_bootstrap(
         values: numbers, one row per seed, one column per test example.
         resample_seeds: draw seeds anew; else all count once in each draw.
         resample_examples: draw test examples anew; else all count once in each draw.
-        n_draws: number of resampled data sets.
+        n_draws: number of resampled data sets; by default as many as `default_draws` says.
         seed: of the draws; the result depends on nothing else.
 
     Raises:
@@ -103,8 +109,20 @@ def hierarchical_bootstrap(
             f"The bootstrap needs a table of shape (n_seeds, n_examples), not {table.shape}. "
             "Put the values of each seed into a row."
         )
-    draws = _draws(table.tobytes(), table.shape, resample_seeds, resample_examples, n_draws, seed)
+    draws = _draws(
+        table.tobytes(),
+        table.shape,
+        resample_seeds,
+        resample_examples,
+        n_draws or default_draws(table.shape[1]),
+        seed,
+    )
     return Bootstrap(float(table.mean(dtype=np.float64)), draws, *table.shape)
+
+
+def default_draws(n_examples: int) -> int:
+    """How many resampled data sets an interval rests on."""
+    return min(N_DRAWS, max(1_000, _MOST_DRAWN // n_examples))
 
 
 def ratio_bootstrap(
@@ -131,15 +149,16 @@ def ratio_bootstrap(
         values = tables[0][..., 0] - (0 if minus is None else minus[..., 0])
         return hierarchical_bootstrap(values, resample_seeds=resample_seeds, seed=seed)
     n_seeds, n_examples, _ = table.shape
-    value, ratios = 0.0, np.zeros((N_DRAWS, n_seeds))
+    n_draws = default_draws(n_examples)
+    value, ratios = 0.0, np.zeros((n_draws, n_seeds))
     for sign, each in zip((1, -1), tables, strict=False):
         above, below = (np.ascontiguousarray(each[..., i]) for i in (0, 1))
         value += sign * float(_ratio(above.sum(axis=1), below.sum(axis=1)).mean())
         ratios += sign * _ratio(
-            *(_resampled_sums(side.tobytes(), side.shape, N_DRAWS, seed) for side in (above, below))
+            *(_resampled_sums(side.tobytes(), side.shape, n_draws, seed) for side in (above, below))
         )
     if resample_seeds:
-        ratios *= _counts(n_seeds, N_DRAWS, seed + 1)
+        ratios *= _counts(n_seeds, n_draws, seed + 1)
     return Bootstrap(value, np.sort(ratios.sum(axis=1) / n_seeds), n_seeds, n_examples)
 
 
@@ -189,7 +208,7 @@ def _resampled_sums(
     return np.concatenate(chunks).astype(np.float64)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _counts(n: int, n_draws: int, seed: int) -> NDArray[np.uint8]:
     """How often each of `n` things is drawn when `n` are drawn with replacement, (n_draws, n).
 

@@ -131,7 +131,7 @@ class MultiHeadAttention(nn.Module):
             mixed = fused_attention(queries, keys, values, mask, dropout)
         else:
             mixed, weights = attention(queries, keys, values, mask)
-            self.weights = weights.detach() if self.keep_weights else None
+            self.weights = weights.detach().float() if self.keep_weights else None
             if dropout:
                 mixed = nn.functional.dropout(weights, dropout) @ values
         return self.output(merge_heads(mixed))
