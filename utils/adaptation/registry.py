@@ -63,6 +63,29 @@ def _trained_on_text(name: str, title: str, function: str, task: str, hyper: Hyp
     )
 
 
+def _extractive(
+    name: str,
+    title: str,
+    function: str,
+    n_units: int,
+    *,
+    tuned: bool = True,
+    needs_model: bool = False,
+    **hyper: float,
+) -> Method:
+    """A summary of units of the text itself; how many is tuned, or given."""
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=needs_model,
+        defaults={"n_units": n_units, **hyper},
+        candidates=[{"n_units": n} for n in (1, 2, 3)] if tuned else [],
+        implementation=f"utils.adaptation.extraction:{function}",
+        tasks=("summarisation",),
+    )
+
+
 def _frozen(
     name: str,
     title: str,
@@ -276,8 +299,13 @@ METHODS: dict[str, Method] = {
             },
             candidates=[{"learning_rate": rate} for rate in (5e-4, 1e-3, 2e-3)],
             implementation="utils.adaptation.sequence_to_sequence:warm_start",
-            tasks=("question-generation",),
+            tasks=("question-generation", "summarisation"),
         ),
+        _extractive("lead-3", "First three", "lead", 3, tuned=False),
+        _extractive("lead", "First k", "lead", 3),
+        _extractive("centroid", "Nearest to the centroid", "centroid", 3, needs_model=True),
+        _extractive("mmr", "MMR", "mmr", 3, needs_model=True, relevance=0.7),
+        _extractive("oracle-extractive", "Oracle, sees the summary", "oracle", 3, tuned=False),
         Method(
             name="token-counts",
             title="Token counts, no Transformer",

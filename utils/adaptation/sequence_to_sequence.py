@@ -15,11 +15,13 @@ from utils.adaptation.training import Batch, Progress, Settings, count_updates, 
 from utils.pretraining import unigram_log_probabilities
 from utils.pretraining.masking import IGNORED
 from utils.pretraining.model import load_encoder_decoder
+from utils.tasks import summarisation
 from utils.tasks.question_generation import Examples
 from utils.tasks.sequence_copying import END, PAD, START, SequencePairs
 from utils.transformer import (
     EncoderDecoder,
     TransformerConfig,
+    beam_search,
     decoder_flops,
     encoder_flops,
     greedy_search,
@@ -62,15 +64,16 @@ def encoder_decoder(problem: Problem) -> Outcome:
     return Outcome(write(model, problem.evaluation), cost, progress.curve)
 
 
-LONGEST_QUESTION = 32
-"""Tokens of a question at most, its end included."""
+LONGEST_QUESTION, LONGEST_SUMMARY = 32, 64
+"""Tokens of a question and of a summary at most, its end included."""
 
 
 def warm_start(problem: Problem) -> Outcome:
-    """Fine-tune an encoder–decoder that begins with a pre-trained model, to write questions.
+    """Fine-tune an encoder–decoder that begins with a pre-trained model.
 
-    See `load_encoder_decoder` for what it begins with. The output bias begins with the frequencies
-    of tokens in the training questions.
+    It writes questions, or summaries by beam search with `n_beams`. See `load_encoder_decoder` for
+    what it begins with. The output bias begins with the frequencies of tokens in the training
+    targets.
     """
     from transformers import AutoTokenizer
 
@@ -79,8 +82,10 @@ def warm_start(problem: Problem) -> Outcome:
     runtime.seed_everything(problem.seed)
     tokenizer = AutoTokenizer.from_pretrained(problem.model_path)
     model = load_encoder_decoder(problem.model_path).to(runtime.device())
+    sums_up = problem.task == summarisation.NAME
+    in_pieces = _summaries_in_pieces if sums_up else _in_pieces
     train_pairs, validation, evaluation = (
-        _in_pieces(examples, tokenizer, problem.max_length)
+        in_pieces(examples, tokenizer, problem.max_length)
         for examples in (problem.train, problem.validation, problem.evaluation)
     )
     counts = np.bincount(train_pairs.labels.flatten(), minlength=model.config.vocab_size)
@@ -93,6 +98,9 @@ def warm_start(problem: Problem) -> Outcome:
         return -float(foretell(model, validation, start_id)[:, 0].mean())
 
     progress, cost = _train(problem, model, train_pairs, validate, start_id=start_id)
+    if sums_up:
+        written = write_texts(model, evaluation, tokenizer, problem.hyper.get("n_beams", 1))
+        return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
     return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
 
 
@@ -108,12 +116,15 @@ def _train(
     n_updates = count_updates(
         len(pairs), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
     )
+    trims = problem.task == summarisation.NAME
     lengths = np.full(len(pairs), pairs.labels.shape[1])
+    if trims:
+        lengths = (pairs.source_ids != PAD).sum(axis=1)
     batches = training_batches(lengths, hyper["batch_size"], n_updates, problem.seed)
     progress = train(
         TeacherForcing(model),
         batches,
-        lambda rows: _batch(pairs, rows, start_id),
+        lambda rows: _batch(trimmed(pairs.take(rows)) if trims else pairs.take(rows), start_id),
         validate,
         Settings(
             hyper["learning_rate"],
@@ -125,14 +136,20 @@ def _train(
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     n_examples = sum(len(batch) for batch in batches)
     width, inner, layers = model.config.d_model, model.config.d_ff, model.config.n_layers
-    length, source_length = pairs.labels.shape[1], pairs.source_ids.shape[1]
-    flops = encoder_flops(width, inner, layers, n_examples, source_length)
-    flops += decoder_flops(width, inner, layers, n_examples, length, source_length)
+    shapes = [(n_examples, pairs.labels.shape[1], pairs.source_ids.shape[1])]
+    if trims:
+        parts = [trimmed(pairs.take(batch)) for batch in batches]
+        shapes = [(len(p), p.labels.shape[1], p.source_ids.shape[1]) for p in parts]
+    flops = tokens = 0.0
+    for n, length, source_length in shapes:
+        flops += encoder_flops(width, inner, layers, n, source_length)
+        flops += decoder_flops(width, inner, layers, n, length, source_length)
+        tokens += n * (length + source_length)
     return progress, {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(n_examples),
-        "tokens_seen": float(n_examples * (length + source_length)),
+        "tokens_seen": tokens,
         "flops": 3 * flops,
         "parameters": n_weights,
         "trainable_parameters": n_weights,
@@ -149,9 +166,7 @@ def foretell(model: EncoderDecoder, pairs: SequencePairs, start_id: int) -> NDAr
     teacher, rows = TeacherForcing(model), []
     with torch.inference_mode():
         for first in range(0, len(pairs), _AT_ONCE):
-            inputs, labels = _batch(
-                pairs, np.arange(first, min(first + _AT_ONCE, len(pairs))), start_id
-            )
+            inputs, labels = _batch(pairs.take(slice(first, first + _AT_ONCE)), start_id)
             logits, labels = teacher(**inputs).flatten(0, 1), labels.flatten()
             loss = nn.functional.cross_entropy(logits, labels, reduction="none")
             row = torch.stack([loss, (logits.argmax(dim=1) == labels).float()], dim=1)
@@ -198,12 +213,63 @@ def write(model: EncoderDecoder, pairs: SequencePairs) -> NDArray[np.int64]:
     return np.array([row + [PAD] * (width - len(row)) for row in found], dtype=np.int64)
 
 
-def _batch(pairs: SequencePairs, rows: NDArray[np.int64], start_id: int) -> Batch:
-    labels = pairs.labels[rows]
-    starts = np.full((len(rows), 1), start_id)
+def write_texts(
+    model: EncoderDecoder, pairs: SequencePairs, tokenizer: Any, n_beams: int
+) -> list[str]:
+    """The targets that the model writes by beam search, as text; greedily with one beam."""
+    model.eval()
+    order = np.argsort((pairs.source_ids != PAD).sum(axis=1), kind="stable")
+    found: dict[int, str] = {}
+    for first in range(0, len(pairs), _AT_ONCE):
+        rows = order[first : first + _AT_ONCE]
+        source_ids = _tensor(trimmed(pairs.take(rows)).source_ids)
+        written = beam_search(
+            model,
+            source_ids,
+            (source_ids != PAD).long(),
+            start_id=tokenizer.cls_token_id,
+            end_id=tokenizer.sep_token_id,
+            max_new_tokens=pairs.labels.shape[1],
+            n_beams=n_beams,
+        )
+        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+        found.update(zip(rows.tolist(), texts, strict=True))
+    return [found[i] for i in range(len(pairs))]
+
+
+def trimmed(pairs: SequencePairs) -> SequencePairs:
+    """The same without the columns that are padding in all rows."""
+    lengths = [int((ids != PAD).sum(axis=1).max()) for ids in (pairs.source_ids, pairs.labels)]
+    return SequencePairs(pairs.source_ids[:, : lengths[0]], pairs.labels[:, : lengths[1]])
+
+
+def _summaries_in_pieces(
+    examples: summarisation.Examples, tokenizer: Any, max_length: int
+) -> SequencePairs:
+    """[CLS] text [SEP] → summary [SEP], in word pieces; of several summaries the first."""
+    columns = (
+        ([" ".join(units) for units in examples.units], max_length),
+        ([summaries[0] for summaries in examples.summaries], LONGEST_SUMMARY + 1),
+    )
+    sources, summaries = (
+        tokenizer(
+            texts,
+            truncation=True,
+            max_length=length,
+            padding="max_length",
+            return_tensors="np",
+        )["input_ids"]
+        for texts, length in columns
+    )
+    return SequencePairs(sources, summaries[:, 1:])
+
+
+def _batch(pairs: SequencePairs, start_id: int) -> Batch:
+    labels = pairs.labels
+    starts = np.full((len(pairs), 1), start_id)
     target_ids = np.concatenate([starts, labels[:, :-1]], axis=1)
     wanted = _tensor(np.where(labels == PAD, IGNORED, labels))
-    source_ids = _tensor(pairs.source_ids[rows])
+    source_ids = _tensor(pairs.source_ids)
     return {"source_ids": source_ids, "target_ids": _tensor(target_ids)}, wanted
 
 

@@ -11,7 +11,7 @@ from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
 from utils.sources import COURSE_BERT, MINILM, n_layers, run_model
-from utils.tasks import question_answering, tagging, task_of
+from utils.tasks import question_answering, summarisation, tagging, task_of
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.pretraining_objectives import NAME as OBJECTIVES
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
@@ -100,6 +100,7 @@ class Grid:
                 "split": "validation",
                 "test_limit": None,
                 "hyper": {},
+                "also": (),
             }
         )
         return _with(trial, candidate)
@@ -543,6 +544,116 @@ def _of_questions(size: _Questions, method: Method, n: int | None) -> Hyper:
     return size.training
 
 
+_ENTITIES: dict[Profile, tuple[dict[str, int], int, int, int | None, Hyper]] = {
+    "smoke": ({_CONLL: 64, _WNUT: 64}, 1, 30, 50, {"min_updates": 8, "epochs": 1}),
+    "quick": (
+        {_CONLL: 250, _WNUT: 80},
+        1,
+        100,
+        200,
+        {"min_updates": 60, "epochs": 4, "learning_rate": 2e-4},
+    ),
+    "full": ({}, 3, 4000, None, {}),
+}
+"""Training sentences (all, where none are named), seeds, limits of both other splits, and settings
+of `entities`. The small numbers are what the stand-ins have.
+
+4,000 is more than either validation split has: all of it chooses the best point and is reported."""
+
+_ENTITY_RATES: list[Hyper] = [{"learning_rate": rate, "epochs": 5} for rate in (1e-4, 2e-4, 3e-4)]
+
+
+def entities(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    model: str = MINILM,
+) -> Grid:
+    """Entities in news and in social media, and from one to the other: the grid of lesson 07.
+
+    Each training is tested on its own test and validation split by all types of its own, and on
+    the test splits of both data sets by the types that they share (see `tagging.SHARED_TYPES`). In
+    the profile `full`, learning rates are tried on the validation split after training on 3,000
+    sentences; the validation scores are therefore a little too good, as they are in the literature.
+    """
+    n_train, n_seeds, validation_limit, test_limit, training = _ENTITIES[check(profile)]
+    cells = [
+        Spec(
+            task=tagging.NAME,
+            dataset=dataset,
+            model=model if get_method(method).needs_model else None,
+            method=method,
+            n_train=n_train.get(dataset),
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+            validation_limit=validation_limit,
+            test_limit=test_limit,
+            max_length=128,
+            hyper=training if "min_updates" in get_method(method).defaults else {},
+            also=("validation", _CONLL, _WNUT),
+        )
+        for dataset in datasets or (_CONLL, _WNUT)
+        for method in methods or ("word-lookup", "full")
+        for seed in range(first_seed, first_seed + (seeds or n_seeds))
+    ]
+    anchors = (3000,) if profile == "full" else ()
+    return Grid("entities", cells, anchors, {"full": _ENTITY_RATES})
+
+
+_SUMMARIES: dict[Profile, tuple[str, int, int | None, int, Hyper]] = {
+    "smoke": (summarisation.DOCSTRINGS, 20, 40, 64, {"epochs": 1, "min_updates": 4}),
+    "quick": (summarisation.DOCSTRINGS, 100, 200, 128, {"epochs": 4, "min_updates": 1}),
+    "full": (summarisation.DIALOGUES, 500, None, 256, {"epochs": 4, "n_beams": 4}),
+}
+"""Data set, limits of the validation and the reported split, tokens of a text, and settings of the
+warm start, of `summaries`."""
+
+
+def summaries(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    model: str = MINILM,
+) -> Grid:
+    """Summaries made of units of the text itself, and written anew: the grid of lesson 10.
+
+    Only the warm start, which writes them, draws anything at random; of all others one run is
+    enough. How many units they take is chosen on the validation split.
+    """
+    dataset, validation_limit, test_limit, max_length, training = _SUMMARIES[check(profile)]
+    n_seeds = seeds or (3 if profile == "full" else 1)
+    cells = [
+        Spec(
+            task=summarisation.NAME,
+            dataset=name,
+            model=model if get_method(method).needs_model else None,
+            method=method,
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+            validation_limit=validation_limit,
+            test_limit=test_limit,
+            max_length=max_length,
+            hyper=training if method == _WRITES else {},
+        )
+        for name in datasets or [dataset]
+        for method in methods or methods_for(summarisation.NAME)
+        for seed in range(first_seed, first_seed + (n_seeds if method == _WRITES else 1))
+    ]
+    # The others use no labels, so that the one anchor stands for any number of them.
+    return Grid("summaries", cells, (1,), {_WRITES: []})
+
+
+_WRITES = "warm-start"
+
+
 def _on_text(dataset: str, method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
     """A pre-training on all documents of a data set."""
     return Spec(
@@ -565,6 +676,8 @@ GRIDS: dict[str, Callable[..., Grid]] = {
     "course-bert": course_bert,
     "objectives": objectives,
     "questions": questions,
+    "summaries": summaries,
+    "entities": entities,
 }
 
 

@@ -20,7 +20,8 @@ class Record(BaseModel):
     """The result of one `Spec`.
 
     Attributes:
-        metrics: name → number; shares in 0..1.
+        metrics: name → number; shares in 0..1. Those of a further evaluation (see `Spec.also`) are
+            called METRIC@PLACE, such as "f1@validation".
         statistics: what paired tests need of every example, packed; see `pack_answers`.
         cost: wall_seconds, optimiser_steps, examples_seen, tokens_seen, flops, parameters,
             trainable_parameters, peak_memory_bytes (on a CPU of the process, so far) and the like.
@@ -48,6 +49,7 @@ class Record(BaseModel):
             source["fingerprint"],
             model["fingerprint"] if model else None,
             self.provenance["versions_of"],
+            {name: each["fingerprint"] for name, each in self.provenance.get("also", {}).items()},
         )
         if self.key != expected:
             raise ValueError(f"its key is {self.key}, but its content has the key {expected}")
@@ -70,8 +72,9 @@ class Record(BaseModel):
 
     def keeps_answers(self, metric: str) -> bool:
         """Whether intervals and tests can be computed for `metric`."""
-        if metric in OF_ENTITIES:
-            return _ENTITIES in self.statistics
+        name, place = _place(metric)
+        if name in OF_ENTITIES:
+            return f"{_ENTITIES}{place}" in self.statistics
         if _scores(metric) in self.statistics:
             return True
         return _names(metric)[0] in self.statistics
@@ -90,21 +93,22 @@ class Record(BaseModel):
         Raises:
             CourseError: if the record keeps no single answers for this metric.
         """
-        if metric in OF_ENTITIES:
-            return self._entities() @ np.array(OF_ENTITIES[metric], dtype=np.float32).T
+        name, place = _place(metric)
+        if name in OF_ENTITIES:
+            return self._entities(place) @ np.array(OF_ENTITIES[name], dtype=np.float32).T
         if (packed := self.statistics.get(_scores(metric))) is not None:
             right = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<f4")
         else:
             right = self.correct(metric)
         return np.stack([right, np.ones(len(right))], axis=1).astype(np.float32)
 
-    def _entities(self) -> NDArray[np.float32]:
-        if _ENTITIES not in self.statistics:
+    def _entities(self, place: str) -> NDArray[np.float32]:
+        if (name := f"{_ENTITIES}{place}") not in self.statistics:
             raise CourseError(
-                f"The record {self.key} ({self.spec.label()}) keeps no entities: no interval or "
+                f"The record {self.key} ({self.spec.label()}) keeps no {name}: no interval or "
                 "test can be computed from it."
             )
-        packed = zlib.decompress(base64.b64decode(self.statistics[_ENTITIES]))
+        packed = zlib.decompress(base64.b64decode(self.statistics[name]))
         return np.frombuffer(packed, dtype="<u2").reshape(-1, 3).astype(np.float32)
 
     def correct(self, metric: str = "accuracy") -> NDArray[np.bool_]:
@@ -139,12 +143,12 @@ def pack_answers(answers: dict[str, NDArray[Any]]) -> dict[str, str]:
 
     For each share of right answers (n_answers,) booleans, a bit each, as base64: those of
     "accuracy" are called `correct` and `n`, those of others `correct:METRIC`, `n:METRIC`. Numbers
-    of "entities", (n_sentences, 3), take two bytes each and are compressed; so are scores in 0..1,
-    (n_answers,), called `scores:METRIC`, of four bytes each.
+    of "entities" (or "entities@PLACE"), (n_sentences, 3), take two bytes each and are compressed;
+    so are scores in 0..1, (n_answers,), called `scores:METRIC`, of four bytes each.
     """
     packed: dict[str, str] = {}
     for metric, right in answers.items():
-        if metric == _ENTITIES:
+        if _place(metric)[0] == _ENTITIES:
             packed[metric] = base64.b64encode(zlib.compress(right.astype("<u2").tobytes())).decode()
             continue
         if np.issubdtype(right.dtype, np.floating):
@@ -155,6 +159,12 @@ def pack_answers(answers: dict[str, NDArray[Any]]) -> dict[str, str]:
         packed[bits] = base64.b64encode(np.packbits(right).tobytes()).decode()
         packed[number] = str(len(right))
     return packed
+
+
+def _place(metric: str) -> tuple[str, str]:
+    """A metric and where it was measured: "f1@validation" → ("f1", "@validation")."""
+    name, at, place = metric.partition("@")
+    return name, at + place
 
 
 def _scores(metric: str) -> str:

@@ -1,6 +1,6 @@
 """Run one experiment: `Spec` → `Record`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,22 @@ from utils.errors import CourseError
 from utils.experiments.record import Record, current_versions, pack_answers
 from utils.experiments.spec import Spec, key_of
 from utils.profiles import check
-from utils.tasks import Splits, get_task, task_of
+from utils.tasks import Splits, get_task, tagging, task_of
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A spec with the data and the model that it needs, and the key that follows from them."""
+    """A spec with the data and the model that it needs, and the key that follows from them.
+
+    `others` are the other data sets that it is tested on.
+    """
 
     spec: Spec
     splits: Splits
     model_path: Path | None
     model_source: sources.Source | None
     key: str
+    others: dict[str, Splits] = field(default_factory=dict)
 
 
 def prepare(spec: Spec) -> Prepared:
@@ -40,8 +44,15 @@ def prepare(spec: Spec) -> Prepared:
         )
     if method.needs_model and spec.model is None:
         raise CourseError(f"The method {spec.method!r} needs a model: set `model` to its Hub id.")
+    if spec.also and spec.task != tagging.NAME:
+        raise CourseError(f"Only {tagging.NAME} can be tested on further sets, not {spec.task}.")
     limits = spec.validation_limit, spec.test_limit
     splits = _splits(spec.task, spec.dataset, spec.profile, *limits)
+    others = {
+        name: _splits(spec.task, name, spec.profile, *limits)
+        for name in spec.also
+        if name not in (_VALIDATION, spec.dataset)
+    }
     path, source = None, None
     if method.needs_model and spec.model is not None:
         path, source = sources.model_path(spec.model)
@@ -50,8 +61,12 @@ def prepare(spec: Spec) -> Prepared:
         splits.source.fingerprint,
         source.fingerprint if source else None,
         current_versions(spec),
+        {name: other.source.fingerprint for name, other in others.items()},
     )
-    return Prepared(spec, splits, path, source, key)
+    return Prepared(spec, splits, path, source, key, others)
+
+
+_VALIDATION = "validation"
 
 
 @lru_cache(maxsize=4)
@@ -70,6 +85,7 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
     """
     spec, splits, task = prepared.spec, prepared.splits, get_task(prepared.spec.task)
     evaluated = splits.test if spec.split == "test" else splits.validation
+    further = _further(prepared)
     method = get_method(spec.method)
     runtime.reset_peak_memory()
     outcome = method.fit(
@@ -77,9 +93,10 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
             task=spec.task,
             train=task.subset(splits.train, spec.n_train, spec.data_seed),
             validation=splits.validation,
-            evaluation=evaluated,
+            evaluation=tagging.joined([evaluated, *further.values()]) if further else evaluated,
             n_classes=len(splits.label_names),
             label_names=tuple(splits.label_names),
+            unlabelled=getattr(splits.train, "texts", ()),
             seed=spec.seed,
             max_length=spec.max_length,
             hyper={**method.defaults, **spec.hyper},
@@ -90,11 +107,17 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
             keep=keep,
         )
     )
-    metrics, answers = task.score(outcome.predictions, evaluated)
+    predictions = outcome.predictions
+    if further:
+        predictions, *elsewhere = tagging.parted(predictions, [evaluated, *further.values()])
+    metrics, answers = task.score(predictions, evaluated)
+    for place, tags in zip(further, elsewhere if further else [], strict=True):
+        own = None if place == _VALIDATION else splits.label_names
+        more, counts = tagging.score_further(tags, further[place], own)
+        metrics |= {f"{name}@{place}": value for name, value in more.items()}
+        answers |= {f"{name}@{place}": value for name, value in counts.items()}
     with runtime.atomic_file(runtime.runs_dir() / "predictions" / f"{prepared.key}.npz") as file:
-        np.savez_compressed(
-            file, predictions=outcome.predictions, labels=getattr(evaluated, "labels", ())
-        )
+        np.savez_compressed(file, predictions=predictions, labels=getattr(evaluated, "labels", ()))
     return Record(
         key=prepared.key,
         spec=spec,
@@ -104,6 +127,14 @@ def run(prepared: Prepared, keep: Path | None = None) -> Record:
         provenance=_provenance(prepared),
         curve=outcome.curve,
     )
+
+
+def _further(prepared: Prepared) -> dict[str, tagging.Examples]:
+    """What `Spec.also` names, in that order."""
+    own, spec = prepared.splits, prepared.spec
+    known = {_VALIDATION: own.validation, spec.dataset: own.test}
+    known |= {name: other.test for name, other in prepared.others.items()}
+    return {name: known[name] for name in spec.also}
 
 
 def adapt_and_keep(
@@ -151,10 +182,12 @@ def adapt_and_keep(
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:
     model = prepared.model_source
+    also = {name: asdict(other.source) for name, other in prepared.others.items()}
     return {
         **runtime.circumstances(),
         "source": asdict(prepared.splits.source),
         "model_source": asdict(model) if model else None,
+        **({"also": also} if also else {}),
         "versions_of": current_versions(prepared.spec),
         "n_train_available": len(prepared.splits.train),
         "n_validation": len(prepared.splits.validation),

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from utils.profiles import Profile
 
@@ -17,6 +17,11 @@ class Spec(BaseModel):
     `n_train=None` means all examples. `data_seed` draws the training subset, `seed` initialises and
     shuffles. `split` is what is predicted: "test" for the reported split of the data set,
     "validation" for a trial of hyper-parameters. The limits are numbers of examples.
+
+    `also` is what the model of the same training is tested on besides: "validation" for all of the
+    data set's own validation split as it was loaded, or a data set of the task for its reported
+    split (see `tagging.score_further`). Where it is empty, a spec is written without it: records
+    from before there was such a field keep their keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +39,14 @@ class Spec(BaseModel):
     test_limit: int | None = Field(default=None, gt=0)
     max_length: int = Field(default=64, gt=1)
     hyper: dict[str, Value] = Field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_fields(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        if not self.also:
+            content.pop("also", None)
+        return content
 
     def identity(self) -> str:
         """The spec as JSON with sorted keys: the same for equal specs."""
@@ -47,7 +60,11 @@ class Spec(BaseModel):
 
 
 def key_of(
-    spec: Spec, data_fingerprint: str, model_fingerprint: str | None, versions: dict[str, int]
+    spec: Spec,
+    data_fingerprint: str,
+    model_fingerprint: str | None,
+    versions: dict[str, int],
+    also: dict[str, str] | None = None,
 ) -> str:
     """The record's key: 16 hex digits over exactly what determines the result.
 
@@ -56,6 +73,7 @@ def key_of(
         data_fingerprint: of the data set's content, whichever way it came.
         model_fingerprint: of the pre-trained weights; None for methods without a model.
         versions: integer version of "task" and "method".
+        also: fingerprints of other data sets that it is tested on, by their name.
     """
     identity = {
         "spec": spec.model_dump(mode="json"),
@@ -63,6 +81,8 @@ def key_of(
         "model": model_fingerprint,
         "versions": versions,
     }
+    if also:
+        identity["also"] = also
     return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
 
 

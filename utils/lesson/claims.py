@@ -30,7 +30,12 @@ def answered_metrics() -> dict[str, str]:
     return {
         **METRIC_TITLES,
         "exact_match": "exact match",
+        "rouge_1": "ROUGE-1",
+        "rouge_2": "ROUGE-2",
         "answer_f1_distracted": "F1 with a distracting sentence",
+        "f1@validation": "F1 of entities, development split",
+        "f1@eriktks/conll2003": "F1 of entities in news",
+        "f1@leondz/wnut_17": "F1 of entities in social media",
         "nsp_accuracy_other_document": "next sentence right (other document)",
         "nsp_accuracy_same_document": "next sentence right (same document)",
     }

@@ -29,7 +29,7 @@ def answers(records: Sequence[Record], metric: str | None = None) -> NDArray[np.
         CourseError: without records, if they were not tested on the same examples, or if one keeps
             no single answers for this metric.
     """
-    ordered = _by_seed(records)
+    ordered = _by_seed(records, metric)
     metric = metric or main_metric(ordered)
     return np.stack([record.fractions(metric) for record in ordered])
 
@@ -47,13 +47,13 @@ def metric_values(records: Sequence[Record], metric: str) -> list[float]:
                 f"The record {record.key} ({record.spec.label()}) has no metric {metric!r}. "
                 f"It has: {', '.join(record.metrics)}."
             )
-    return [record.metrics[metric] for record in _by_seed(records)]
+    return [record.metrics[metric] for record in _by_seed(records, metric)]
 
 
-def _by_seed(records: Sequence[Record]) -> list[Record]:
+def _by_seed(records: Sequence[Record], metric: str | None) -> list[Record]:
     if not records:
         raise CourseError("There are no records to compute an interval from. Select some first.")
-    _check_same_examples(records)
+    _check_same_examples(records, metric)
     return sorted(records, key=seeds_of)
 
 
@@ -93,7 +93,7 @@ def paired_difference(
             "A paired comparison needs runs with the same seeds, but these share none: "
             f"{sorted(ours)} against {sorted(theirs)}. Run both with the same seeds."
         )
-    _check_same_examples([*first, *second])
+    _check_same_examples([*first, *second], metric)
     one, other = (answers([side[s] for s in shared], metric) for side in (ours, theirs))
     return ratio_bootstrap(one, other)
 
@@ -121,21 +121,23 @@ def unpaired_difference(first: Sequence[Record], second: Sequence[Record]) -> Bo
     )
 
 
-def same_examples(first: Record, second: Record) -> bool:
-    """Whether both were tested on the same examples in the same order."""
-    return evaluated_on(first) == evaluated_on(second)
+def same_examples(first: Record, second: Record, metric: str | None = None) -> bool:
+    """Whether `metric` was measured on the same examples in the same order."""
+    return evaluated_on(first, metric) == evaluated_on(second, metric)
 
 
-def evaluated_on(record: Record) -> tuple[Hashable, ...]:
+def evaluated_on(record: Record, metric: str | None = None) -> tuple[Hashable, ...]:
     """What fixes the test examples: data, split, limit, and version of the task that cuts them.
 
-    In language modelling also what cuts documents into tokens and sequences.
+    In language modelling also what cuts documents into tokens and sequences. Of a `metric` such as
+    "f1@validation", those of that further evaluation.
     """
-    provenance = record.provenance
+    provenance, place = record.provenance, (metric or "").partition("@")[2]
+    split = place if place == "validation" else "test" if place else record.spec.split
     return (
-        provenance["source"]["fingerprint"],
-        record.spec.split,
-        record.spec.test_limit if record.spec.split == "test" else record.spec.validation_limit,
+        provenance.get("also", {}).get(place, provenance["source"])["fingerprint"],
+        split,
+        record.spec.test_limit if split == "test" else record.spec.validation_limit,
         provenance["versions_of"]["task"],
         *_cut_into(record),
     )
@@ -157,9 +159,9 @@ def vocabulary_size(record: Record) -> Value | None:
     return hyper.get("vocab_size")
 
 
-def _check_same_examples(records: Sequence[Record]) -> None:
+def _check_same_examples(records: Sequence[Record], metric: str | None = None) -> None:
     for record in records:
-        if not same_examples(record, records[0]):
+        if not same_examples(record, records[0], metric):
             raise CourseError(
                 f"The records {records[0].key} and {record.key} were tested on different examples, "
                 "so their results cannot be paired. Run both on the same data, split and limit."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from utils import profiles
@@ -54,7 +55,7 @@ def load_dataset(
 
 def _places(profile: str, real: bool) -> "dict[str, Place]":
     if profile == "smoke":
-        return {"embedded": embedded.load}
+        return {"embedded": partial(embedded.load, few=True)}
     places: dict[str, Place] = {"mirror": _from_mirror, "Hub": _from_hub}
     return places if real else places | {"embedded": embedded.load}
 

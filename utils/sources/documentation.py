@@ -14,7 +14,7 @@ import re
 import sysconfig
 import textwrap
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,11 @@ NAME = "installed documentation"
 STANDS_FOR = ("openstax/textbooks-en",)
 """Ids of the running-text corpora that it stands in for."""
 
+SUMMARIES = "course/docstrings"
+"""Id of the docstrings whose first line sums up the rest; see `load_summaries`."""
+
+_SUMMARISED = ("numpy", "pandas", "scikit-learn", "scipy")
+
 PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -40,6 +45,9 @@ PACKAGES = {
     "matplotlib": "matplotlib",
 }
 """Distribution → package; all come with the course. Python's own library is read besides."""
+
+_FEW = ("numpy", "scikit-learn")
+"""What is read in the profile smoke, in a quarter of the time."""
 
 _VERSION = 1
 """Raise by hand whenever a change of this file changes the text."""
@@ -50,8 +58,10 @@ _EVERY = 40
 _SHORTEST_PARAGRAPH, _SHORTEST_DOCUMENT = 60, 200
 
 
-def load(dataset_id: str) -> "tuple[DatasetDict, Source]":
+def load(dataset_id: str, *, few: bool = False) -> "tuple[DatasetDict, Source]":
     """The documentation as splits `train` and `validation`, cut by modules.
+
+    With `few`, of two packages only.
 
     Columns are `id`, `book` (the package), `author`, `year`, `section` (the module) and `text`,
     whose paragraphs are separated by a line feed.
@@ -61,7 +71,7 @@ def load(dataset_id: str) -> "tuple[DatasetDict, Source]":
     """
     from datasets import DatasetDict
 
-    rows = _cached_rows()
+    rows = _cached(lambda: _rows(_FEW), "few") if few else _cached(_rows, "documentation")
     if len(rows) < _EVERY:
         raise CourseError(
             f"Only {len(rows)} modules with documentation are installed here; the packages "
@@ -91,29 +101,94 @@ def _dataset(rows: list[dict[str, str]]) -> "Dataset":
     return Dataset.from_dict(columns, features=features)
 
 
-def _cached_rows() -> list[dict[str, str]]:
-    """`_rows`, kept in `runs/cache` for these versions: reading the source files takes 15 s."""
+def load_summaries() -> "tuple[DatasetDict, Source]":
+    """Docstrings of functions and classes: their first paragraph, and the prose that follows it.
+
+    Columns are `id` (package, module and name), `text` (paragraphs separated by a line feed) and
+    `summary`. By modules, a fifth is `test` and a tenth `validation`.
+
+    Raises:
+        CourseError: if too few are installed.
+    """
+    from datasets import Dataset, DatasetDict
+
+    rows = _cached(_summary_rows, "docstrings")
+    if len(rows) < 200:
+        raise CourseError(
+            f"Only {len(rows)} docstrings with a summary and a text are installed here. Reinstall "
+            f"{', '.join(_SUMMARISED)} with their source files."
+        )
+    modules = {module: n for n, module in enumerate(sorted({row["module"] for row in rows}))}
+    parts: dict[str, list[dict[str, str]]] = {"train": [], "validation": [], "test": []}
+    for row in rows:
+        place = modules[row["module"]] % 10
+        parts["test" if place < 2 else "validation" if place == 2 else "train"].append(row)
+    columns = ("id", "text", "summary")
+    dataset = DatasetDict(
+        {
+            name: Dataset.from_dict({column: [row[column] for row in part] for column in columns})
+            for name, part in parts.items()
+        }
+    )
+    source = Source(
+        kind="embedded",
+        id=SUMMARIES,
+        revision=None,
+        fingerprint=fingerprint.of_dataset(dataset),
+        location=f"embedded ({NAME})",
+        licence="BSD-3-Clause (NumPy, pandas, SciPy, scikit-learn)",
+    )
+    return dataset, source
+
+
+def _summary_rows() -> Iterator[dict[str, str]]:
+    """A row for each docstring with a summary in one sentence and a text of three or more."""
+    seen: set[str] = set()
+    folders = _folders()
+    for book in _SUMMARISED:
+        for file in _files(folders[book]) if book in folders else ():
+            module = f"{book}/{'.'.join(file.relative_to(folders[book]).with_suffix('').parts)}"
+            for name, docstring in _docstrings(file):
+                first, _, rest = docstring.partition("\n\n")
+                # Sections with a ruled heading list parameters, examples and the like.
+                rest = re.split(r"\n[^\n]+\n-{3,}", f"\n{rest}")[0]
+                text = "\n".join(prose(rest))
+                summary = _without_markup(" ".join(first.split()))
+                n_sentences = len(re.findall(r"[.!?](?=\s|$)", text))
+                fits = 20 <= len(summary) <= 160 and n_sentences >= 3 and summary not in seen
+                if fits and summary[0].isupper() and not _NOT_PROSE.search(summary):
+                    seen.add(summary)
+                    yield {
+                        "id": f"{module}.{name}",
+                        "module": module,
+                        "text": text,
+                        "summary": summary,
+                    }
+
+
+def _cached(read: Callable[[], Iterable[dict[str, str]]], name: str) -> list[dict[str, str]]:
+    """What `read` gives, kept in `runs/cache` for these versions: reading files takes 15 s."""
     versions = {book: str(folder) for book, folder in _folders().items()}
     versions |= {name: metadata.version(name) for name in PACKAGES if name in versions}
     content = json.dumps([platform.python_version(), _VERSION, versions])
-    name = f"documentation-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
+    name = f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     file = runtime.runs_dir() / "cache" / name
     if file.is_file():
         with contextlib.suppress(OSError, ValueError):
             return list(json.loads(file.read_text("utf-8")))
-    rows = list(_rows())
+    rows = list(read())
     runtime.write_atomically(file, json.dumps(rows))
     return rows
 
 
-def _rows() -> Iterator[dict[str, str]]:
+def _rows(packages: Container[str] | None = None) -> Iterator[dict[str, str]]:
     """A row for each module with enough prose, in alphabetical order of packages and modules."""
     seen: set[str] = set()
     for book, folder in sorted(_folders().items()):
-        for file in sorted(folder.rglob("*.py")):
+        if packages is not None and book not in packages:
+            continue
+        for file in _files(folder):
             inside = file.relative_to(folder)
-            if {"test", "tests", "idlelib", "site-packages", "_vendor"} & set(inside.parts):
-                continue
             paragraphs = []
             for paragraph in _paragraphs(file):
                 if paragraph not in seen:
@@ -131,6 +206,14 @@ def _rows() -> Iterator[dict[str, str]]:
                 }
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Source files of a package, without its tests and what it has copied from others."""
+    for file in sorted(folder.rglob("*.py")):
+        left_out = {"test", "tests", "idlelib", "site-packages", "_vendor"}
+        if not left_out & set(file.relative_to(folder).parts):
+            yield file
+
+
 def _folders() -> dict[str, Path]:
     paths = sysconfig.get_paths()
     found = {"Python": Path(paths["stdlib"])}
@@ -146,6 +229,12 @@ def _folders() -> dict[str, Path]:
 
 def _paragraphs(file: Path) -> Iterator[str]:
     """The paragraphs of prose in the docstrings of a source file."""
+    for _, docstring in _docstrings(file):
+        yield from prose(docstring)
+
+
+def _docstrings(file: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of each docstring; that of the module has no name."""
     try:
         code = file.read_text("utf-8")
         tree = ast.parse(code) if '"""' in code else ast.Module([], [])
@@ -153,7 +242,7 @@ def _paragraphs(file: Path) -> Iterator[str]:
         return  # not every file of a package is meant for this version of Python
     for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from prose(ast.get_docstring(node) or "")
+            yield getattr(node, "name", ""), ast.get_docstring(node) or ""
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:

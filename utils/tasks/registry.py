@@ -12,6 +12,7 @@ from utils.tasks import (
     question_generation,
     sentence_pairs,
     sequence_copying,
+    summarisation,
     tagging,
     text_classification,
 )
@@ -57,6 +58,7 @@ TASKS: dict[str, Task] = {
         tagging,
         question_answering,
         question_generation,
+        summarisation,
         sequence_copying,
         language_modelling,
         pretraining_objectives,
@@ -68,6 +70,7 @@ METRIC_TITLES = {
     "accuracy": "accuracy",
     "f1": "F1 of entities",
     "answer_f1": "F1 of answers",
+    "rouge_l": "ROUGE-L",
 }
 """The metrics that decide in some task, and what people call them."""
 
@@ -87,7 +90,7 @@ def task_of(dataset_id: str) -> str:
     """Name of the task that the labels of a data set are for."""
     if dataset_id in tagging.LAYOUTS:
         return tagging.NAME
-    for task in (sentence_pairs, question_generation, question_answering):
+    for task in (sentence_pairs, question_generation, question_answering, summarisation):
         if dataset_id in task.DATASETS:
             return task.NAME
     return _DEFAULT

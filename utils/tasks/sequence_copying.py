@@ -46,7 +46,7 @@ class SequencePairs:
     def __len__(self) -> int:
         return len(self.source_ids)
 
-    def take(self, rows: slice) -> "SequencePairs":
+    def take(self, rows: slice | NDArray[np.int64]) -> "SequencePairs":
         """The pairs in `rows`."""
         return SequencePairs(self.source_ids[rows], self.labels[rows])
 

@@ -134,19 +134,86 @@ def score(
         The metrics, and as "entities" for each sentence how many were right, how many predicted and
         how many there are, (n_sentences, 3).
     """
+    metrics, answers = score_further(predictions, examples)
+    return {**metrics, "accuracy": float((predictions == examples.labels).mean())}, answers
+
+
+def _rows(predictions: NDArray[np.int64], examples: Examples) -> list[NDArray[np.int64]]:
+    """The predicted tags of each sentence."""
     ends = np.cumsum([len(tags) for tags in examples.tags])
     if len(predictions) != ends[-1]:
         raise ValueError(f"{len(predictions)} tags predicted for {ends[-1]} words")
-    rows = zip(np.split(predictions, ends[:-1]), examples.tags, strict=True)
-    counts = np.array([_count(found, true, examples.tag_names) for found, true in rows])
-    right, predicted, real = counts.sum(axis=0)
-    metrics = {
+    return np.split(predictions, ends[:-1])
+
+
+SHARED_TYPES = {
+    **{"PER": "person", "person": "person"},
+    **{"LOC": "location", "location": "location"},
+    **{"ORG": "organisation", "corporation": "organisation", "group": "organisation"},
+}
+"""Types of CoNLL-2003 and WNUT-17 that mean the same, and what they are then called.
+
+CoNLL's organisations are companies, but also teams, bands and institutions, which WNUT-17
+(Derczynski et al., 2017, W-NUT) keeps apart as `group`. CoNLL's MISC and WNUT's `product` and
+`creative-work` only overlap (MISC has nationalities and events, too): they are left out on both
+sides."""
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """The sentences of all `parts`, one after the other, to be tagged in one go.
+
+    Tags keep their numbers, which mean what those of the first part do only in parts of one set.
+    """
+    texts = [text for part in parts for text in part.texts]
+    return Examples(texts, [tags for part in parts for tags in part.tags], parts[0].tag_names)
+
+
+def parted(predictions: NDArray[np.int64], parts: Sequence[Examples]) -> list[NDArray[np.int64]]:
+    """Tags of the sentences of `joined`, (n_words,), as those of each part."""
+    return np.split(predictions, np.cumsum([len(part.labels) for part in parts])[:-1])
+
+
+def score_further(
+    predictions: NDArray[np.int64], examples: Examples, own_names: list[str] | None = None
+) -> tuple[dict[str, float], dict[str, NDArray[np.int64]]]:
+    """F1, precision and recall of entities, as `score` has them, where the model was not trained.
+
+    Args:
+        predictions: (n_words,) tag numbers, sentence after sentence.
+        examples: the sentences.
+        own_names: what the predicted numbers mean, to count only the types of `SHARED_TYPES`, under
+            the name that both sets share; None where both sides have the same tags, to count all.
+    """
+    read, names = (_types, own_names) if own_names else (entities, examples.tag_names)
+    counts = []
+    for found, true in zip(_rows(predictions, examples), examples.tags, strict=True):
+        predicted = read([names[tag] for tag in found])
+        real = read([examples.tag_names[tag] for tag in true])
+        counts.append((len(predicted & real), len(predicted), len(real)))
+    table = np.array(counts)
+    return entity_scores(table), {"entities": table}
+
+
+def _types(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """Entities of shared types, under the shared name."""
+    return {
+        (SHARED_TYPES[kind], first, last)
+        for kind, first, last in entities(tags)
+        if kind in SHARED_TYPES
+    }
+
+
+def entity_scores(counts: NDArray[np.int64]) -> dict[str, float]:
+    """F1, precision and recall from how many entities were right, predicted and there, (n, 3).
+
+    Counts are added up before anything is divided: long sentences weigh more than short ones.
+    """
+    right, predicted, real = (int(total) for total in counts.sum(axis=0))
+    return {
         "f1": 2 * right / max(predicted + real, 1),
         "precision": right / max(predicted, 1),
         "recall": right / max(real, 1),
-        "accuracy": (predictions == examples.labels).mean(),
     }
-    return {name: float(value) for name, value in metrics.items()}, {"entities": counts}
 
 
 def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
@@ -157,13 +224,6 @@ def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     from seqeval.metrics.sequence_labeling import get_entities
 
     return set(get_entities(list(tags)))
-
-
-def _count(
-    found: NDArray[np.int64], true: NDArray[np.int64], names: list[str]
-) -> tuple[int, int, int]:
-    predicted, real = (entities([names[tag] for tag in tags]) for tags in (found, true))
-    return len(predicted & real), len(predicted), len(real)
 
 
 def _examples(split: "Dataset", layout: Layout) -> Examples:

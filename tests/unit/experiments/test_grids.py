@@ -181,3 +181,19 @@ def test_hours_of_question_answering_are_foretold_by_tokens_not_from_other_tasks
     (seconds,) = predicted_seconds([spec], [other]).values()
     # Two passes over 88,000 questions of 175 tokens, 2,500 of them a second.
     assert seconds == pytest.approx(2 * 88_000 * 175 / 2500, rel=0.01)
+
+
+def test_each_training_on_entities_is_tested_at_home_and_elsewhere():
+    grid = get_grid("entities")("full")
+    news, social = "eriktks/conll2003", "leondz/wnut_17"
+    runs = {(c.dataset, c.method, c.seed) for c in grid.cells}
+    assert runs == set(product((news, social), ("word-lookup", "full"), (0, 1, 2)))
+    assert {(c.n_train, c.test_limit, c.max_length, c.also) for c in grid.cells} == {
+        (None, None, 128, ("validation", news, social))
+    }
+    trials = grid.trials()
+    assert {(t.method, t.split, t.n_train, t.also) for t in trials} == {
+        ("full", "validation", 3000, ())
+    }
+    assert len(trials) == 2 * 3
+    assert len({t.hyper["epochs"] for t in trials}) == 1

@@ -43,6 +43,7 @@ def key(spec: Spec, data: str = "d", model: str | None = "m", versions: dict | N
         {"test_limit": 100},
         {"max_length": 32},
         {"hyper": {"learning_rate": 1e-4, "epochs": 4}},
+        {"also": ("validation",)},
     ],
 )
 def test_each_field_changes_the_key(change):
@@ -52,7 +53,7 @@ def test_each_field_changes_the_key(change):
 def test_every_field_is_covered_above():
     assert set(Spec.model_fields) - {"task"} == {
         "dataset", "model", "method", "n_train", "seed", "data_seed", "profile", "split",
-        "validation_limit", "test_limit", "max_length", "hyper",
+        "validation_limit", "test_limit", "max_length", "hyper", "also",
     }  # fmt: skip
 
 
@@ -180,3 +181,29 @@ def test_scores_of_single_answers_are_kept(make_record):
     assert record.from_answers("answer_f1") == pytest.approx(1.75 / 3)
     with pytest.raises(ValidationError, match=r"its answer_f1 is 0\.6"):
         Record.model_validate_json(with_scores(make_record(), 0.6))
+
+
+def test_a_spec_without_further_evaluations_is_written_as_before_there_were_any():
+    assert "also" not in BASE.model_dump(mode="json")
+    assert "also" not in json.loads(BASE.model_dump_json())
+    more = BASE.model_copy(update={"also": ("validation",)})
+    assert Spec.model_validate_json(more.model_dump_json()) == more
+    assert key_of(more, "d", None, VERSIONS, {"a/b": "e"}) != key_of(more, "d", None, VERSIONS)
+
+
+def test_a_further_evaluation_keeps_its_entities_under_its_own_name(make_record):
+    record = make_record()
+    here, there = np.array([[1, 2, 2], [0, 0, 1]]), np.array([[1, 1, 1]])
+    packed = pack_answers({"entities": here, "entities@validation": there})
+    changes = {"statistics": {**record.statistics, **packed}}
+    metrics = {"f1": 2 / 5, "f1@validation": 1.0, "recall@validation": 1.0}
+    content = record.model_dump() | changes | {"metrics": {**record.metrics, **metrics}}
+    found = Record.model_validate(content)
+    assert found.from_answers("f1") == pytest.approx(2 / 5)
+    assert found.fractions("f1@validation").tolist() == [[2, 2]]
+    assert not found.keeps_answers("f1@a/b")
+    with pytest.raises(CourseError, match="keeps no entities@a/b"):
+        found.fractions("f1@a/b")
+    content["metrics"]["f1@validation"] = 0.9
+    with pytest.raises(ValidationError, match="its examples say 1"):
+        Record.model_validate(content)

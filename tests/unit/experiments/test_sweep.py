@@ -9,9 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
+from utils import sources
 from utils.errors import CourseError
 from utils.experiments import Record, Store, get_grid, run_grid, sweep
+from utils.experiments.run import prepare
+from utils.report.statistics import paired_difference
 
 CHEAP = ["majority", "tfidf"]
 
@@ -133,3 +137,41 @@ def test_two_processes_on_one_store_share_the_work(tmp_path):
     assert [process.returncode for process in pair] == [0, 0]
     fresh = [line.split()[0] for report in reports for line in report if line.endswith("True")]
     assert len(fresh) == len(set(fresh)) == len(cheap_grid(30).cells)
+
+
+def test_one_training_is_tested_on_further_sets(tmp_path, monkeypatch):
+    news, social = "eriktks/conll2003", "leondz/wnut_17"
+    people = {news: "PER", social: "person"}
+    monkeypatch.setattr(sources, "load_dataset", lambda name, **_: _people(name, people[name]))
+    specs = get_grid("entities")("smoke", methods=["word-lookup"]).resolve([])
+    specs = [spec.model_copy(update={"n_train": 2}) for spec in specs]
+    first, second = sweep(specs, Store(tmp_path), progress=False).records
+    for record in (first, second):
+        assert record.metrics["f1@validation"] == 1
+        assert record.metrics["f1"] == record.metrics[f"f1@{record.spec.dataset}"] == 1
+    assert first.metrics[f"f1@{social}"] == second.metrics[f"f1@{news}"] == 0  # other names there
+    assert first.provenance["also"].keys() == {social}
+    assert len(first.fractions(f"f1@{social}")) == 1
+    assert paired_difference([first], [second], f"f1@{news}").value == 1
+    with pytest.raises(CourseError, match="different examples"):
+        paired_difference([first], [second], "f1")
+
+
+def _people(name: str, kind: str) -> tuple[DatasetDict, sources.Source]:
+    tags = List(ClassLabel(names=["O", f"B-{kind}"]))
+    features = Features({"tokens": List(Value("string")), "ner_tags": tags})
+    row = {"tokens": [f"Ada-{kind}", "sings"], "ner_tags": [1, 0]}
+    dataset = DatasetDict(
+        {
+            split: Dataset.from_list([row] * n, features=features)
+            for split, n in {"train": 2, "validation": 1, "test": 1}.items()
+        }
+    )
+    mark = sources.fingerprint.of_dataset(dataset)
+    return dataset, sources.Source("generated", name, None, mark, "generated", "none")
+
+
+def test_further_sets_are_for_tagging_only():
+    spec = get_grid("learning-curves")("smoke", methods=["tfidf"]).resolve([])[0]
+    with pytest.raises(CourseError, match="Only tagging"):
+        prepare(spec.model_copy(update={"also": ("validation",)}))

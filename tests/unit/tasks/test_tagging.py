@@ -116,3 +116,36 @@ def test_data_that_does_not_fit_is_refused(mirror: Path) -> None:
 def test_the_task_follows_from_the_data_set() -> None:
     assert task_of("leondz/wnut_17") == tagging.NAME
     assert task_of("stanfordnlp/sst2") == "text-classification"
+
+
+NEWS = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
+SOCIAL = ["O", "B-corporation", "I-corporation", "B-group", "I-group", "B-person", "I-person",
+          "B-product", "I-product"]  # fmt: skip
+
+
+def tagged(names: list[str], *sentences: str) -> Examples:
+    rows = [np.array([names.index(tag) for tag in sentence.split()]) for sentence in sentences]
+    return Examples([["word"] * len(row) for row in rows], rows, names)
+
+
+def test_elsewhere_only_shared_types_count_and_under_shared_names() -> None:
+    social = tagged(SOCIAL, "B-group I-group O B-product", "B-corporation O B-person", "O")
+    news = tagged(NEWS, "B-ORG I-ORG O B-MISC", "B-ORG O B-ORG", "B-PER")
+    metrics, answers = tagging.score_further(news.labels, social, NEWS)
+    assert answers["entities"].tolist() == [[1, 1, 1], [1, 2, 2], [0, 1, 0]]
+    assert metrics == {"f1": 4 / 7, "precision": 2 / 4, "recall": 2 / 3}
+
+
+def test_a_change_between_types_that_are_one_elsewhere_is_still_a_border() -> None:
+    social = tagged(SOCIAL, "B-corporation I-group")
+    metrics, _ = tagging.score_further(np.array([3, 4]), social, NEWS)  # one organisation
+    assert metrics["f1"] == 0
+
+
+def test_sentences_that_are_joined_come_apart_again() -> None:
+    parts = [tagged(NEWS, "B-PER", "O O"), tagged(SOCIAL, "O B-person"), tagged(NEWS, "O")]
+    whole = tagging.joined(parts)
+    assert [len(text) for text in whole.texts] == [1, 2, 2, 1]
+    assert whole.tag_names == NEWS
+    found = tagging.parted(np.arange(6), parts)
+    assert [part.tolist() for part in found] == [[0, 1, 2], [3, 4], [5]]
