@@ -19,6 +19,7 @@ from utils.errors import CourseError
 
 if TYPE_CHECKING:
     import torch
+    from accelerate import Accelerator
 
 LIBRARIES = (
     "torch",
@@ -162,6 +163,21 @@ def precision() -> Precision:
     label = "bf16" if half is torch.bfloat16 else "fp16"
     measured = f"a {label} matrix product runs at {ratio:.1f} × the speed of float32 here"
     return Precision(label if ratio >= 1.3 else "no", measured)
+
+
+def accelerator(*, mixed_precision: bool = True) -> "Accelerator":
+    """Accelerate's object for this device, in the precision of `precision` or in float32.
+
+    The library keeps one state a process and refuses another precision than the first one, which
+    may have been that of a `Trainer`: then the state is made anew.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    wanted = precision().name if mixed_precision else "no"
+    if AcceleratorState._shared_state.get("_mixed_precision", wanted) != wanted:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=wanted, cpu=device().type == "cpu")
 
 
 def _matmul_seconds(dtype: "torch.dtype", where: "torch.device", size: int = 768) -> float:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Cut = Literal["head", "tail", "head+tail"]
+"""What is kept of a text that is too long."""
 
 Texts = Sequence[str] | Sequence[tuple[str, str]] | Sequence[list[str]]
 """Running text, pairs of texts, or sentences that are cut into words already."""
@@ -56,10 +59,10 @@ def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     return table
 
 
-def tokenise(texts: Texts, model_path: Path, max_length: int) -> Tokenised:
+def tokenise(texts: Texts, model_path: Path, max_length: int, cut: Cut = "head") -> Tokenised:
     """Tokenise with the tokenizer at `model_path`, cut to `max_length` tokens.
 
-    Of a pair, the longer text is cut first.
+    Of a pair, the longer text is cut first. Other cuts than "head" are for running text.
     """
     from transformers import AutoTokenizer
 
@@ -73,11 +76,31 @@ def tokenise(texts: Texts, model_path: Path, max_length: int) -> Tokenised:
         add_special_tokens=True,
         is_split_into_words=in_words,
     )
+    if cut != "head":
+        if in_pairs or in_words:
+            raise ValueError(f"the cut {cut!r} is for running text")
+        whole = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+        rows = [shorten(ids, max_length, cut) for ids in whole]
+        return Tokenised(rows, tokenizer.pad_token_id)
     words = None
     if in_words:
         words = [_first_pieces(encoded.word_ids(i), len(text)) for i, text in enumerate(texts)]
     segments = encoded.get("token_type_ids") if in_pairs else None
     return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words, segments)
+
+
+def shorten(input_ids: list[int], max_length: int, cut: Cut) -> list[int]:
+    """At most `max_length` tokens of a text, its first and last special token among them.
+
+    "head+tail" keeps a quarter from the beginning and three quarters from the end, as Sun et al.
+    (2019, CCL, section 5.3.1) do with 128 and 382 of 510.
+    """
+    first, *inside, last = input_ids
+    room = max_length - 2
+    if len(inside) <= room:
+        return input_ids
+    n_head = {"head": room, "tail": 0, "head+tail": room // 4}[cut]
+    return [first, *inside[:n_head], *inside[len(inside) - (room - n_head) :], last]
 
 
 def _first_pieces(word_of_piece: list[int | None], n_words: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from utils.errors import CourseError
 from utils.transformer.counting import encoder_flops
 
 
@@ -27,6 +28,35 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
         return AutoModel.from_pretrained(
             model_path, config=config, dtype=torch.float32, add_pooling_layer=False
         )
+
+
+def load_masked_language_model(model_path: Path, *, dropout: float = 0.0) -> Any:
+    """The BERT at `model_path` in float32, with the head that tells hidden tokens.
+
+    Where the checkpoint has no such head, as sentence encoders have none, one is made: the token
+    vectors are its output weights in any case, and its dense layer begins as the identity.
+
+    Raises:
+        CourseError: if the model is built otherwise than BERT.
+    """
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    config = AutoConfig.from_pretrained(model_path)
+    if config.model_type != "bert":
+        raise CourseError(
+            f"Masked language modelling can go on with models like BERT only, and the one in "
+            f"{model_path.name} is of the type {config.model_type}. Choose another model."
+        )
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    with _quiet():
+        model, found = AutoModelForMaskedLM.from_pretrained(
+            model_path, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    if any(name.startswith("cls.predictions.transform") for name in found["missing_keys"]):
+        transform = model.cls.predictions.transform
+        nn.init.eye_(transform.dense.weight)
+        nn.init.zeros_(transform.dense.bias)
+    return model
 
 
 @contextmanager

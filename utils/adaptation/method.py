@@ -1,7 +1,7 @@
 """What every way of adapting a model takes and gives back."""
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ class Problem:
 
     `evaluation` is what predictions are wanted for; its labels are never looked at. `validation`
     serves to choose the best point of a training run. All three hold what the task's `load` gives.
+    `unlabelled` are all texts of the training split, however few are labelled, without labels.
     `n_classes` is the number of labels, or of tokens where tokens are predicted; `label_names` says
     what they are, for a model that is kept. `checkpoint` is a
     file in which a long training may leave its state, to be resumed; `keep` a folder in which the
@@ -36,6 +37,7 @@ class Problem:
     checkpoint: Path | None = None
     keep: Path | None = None
     label_names: tuple[str, ...] = ()
+    unlabelled: Sequence[Any] = ()
     task: str = "text-classification"
 
 
@@ -54,6 +56,9 @@ class Outcome:
     predictions: NDArray[Any]
     cost: dict[str, float]
     curve: list[dict[str, float]] = field(default_factory=list)
+
+
+_LEAVING = ("utils.adaptation.fine_tuning", "utils.adaptation.further_pretraining")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class Method:
     @property
     def leaves_model(self) -> bool:
         """Whether it saves what it has trained in the problem's folder `keep`."""
-        return self.implementation.startswith("utils.adaptation.fine_tuning:")
+        module, _, _ = self.implementation.partition(":")
+        return module in _LEAVING
 
     def fit(self, problem: Problem) -> Outcome:
         """Adapt to `problem` and predict its evaluation examples."""

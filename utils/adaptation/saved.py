@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils import runtime
-from utils.adaptation.batching import Texts, tokenise
+from utils.adaptation.batching import Cut, Texts, tokenise
 from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encoder
 from utils.adaptation.span_extraction import SETTINGS as READER
 from utils.adaptation.span_extraction import answer_table
@@ -79,12 +79,15 @@ class Classifier:
         model.classifier.load_state_dict(load_file(folder / _HEAD))
         return cls(model.to(runtime.device()).eval(), folder, **settings)
 
-    def predict(self, texts: Texts) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """What `fine_tuning.predict` gives for the texts, and which of them were read in full."""
+    def predict(self, texts: Texts, cut: Cut = "head") -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """What `fine_tuning.predict` gives for the texts, and which of them were read in full.
+
+        `cut` says which part is read of those that are too long.
+        """
         from utils.adaptation.fine_tuning import predict
 
         in_full = tokenise(texts, self.path, self.max_length + 1).lengths() <= self.max_length
-        return predict(self.model, tokenise(texts, self.path, self.max_length)), in_full
+        return predict(self.model, tokenise(texts, self.path, self.max_length, cut)), in_full
 
 
 def check_savable(encoder: Any) -> None:
@@ -226,6 +229,11 @@ def _load(model_path: Path | str, *tasks: str) -> Classifier:
 def _check(number: int, text: Any) -> None:
     if not isinstance(text, str) or not text.strip():
         raise CourseError(f"Row {number} is empty or not a text ({text!r}). Fill or remove it.")
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a classifier or a reader was saved there, as a whole."""
+    return any((folder / settings).is_file() for settings in (SETTINGS, READER))
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {

@@ -102,12 +102,7 @@ def train(
         rates: weights whose learning rate is not `settings.learning_rate`, and its factor.
         before_update: called with the number of each update, from 0 on, before it is made.
     """
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(
-        mixed_precision=runtime.precision().name if settings.mixed_precision else "no",
-        cpu=runtime.device().type == "cpu",
-    )
+    accelerator = runtime.accelerator(mixed_precision=settings.mixed_precision)
     optimizer = _optimizer(model, settings, rates or [])
     model, optimizer = accelerator.prepare(model, optimizer)
     scheduler = torch.optim.lr_scheduler.LambdaLR(

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from utils.adaptation import METHODS
 from utils.experiments.record import Record, is_stale
 from utils.experiments.spec import Spec
 from utils.tasks import question_answering
@@ -76,7 +77,8 @@ def _work(spec: Spec) -> float:
         return float(n)
     from utils.adaptation.training import count_updates
 
-    hyper = {name: float(spec.hyper[name]) for name in ("batch_size", "epochs", "min_updates")}
+    given = {**METHODS[spec.method].defaults, **spec.hyper}
+    hyper = {name: float(given[name]) for name in ("batch_size", "epochs", "min_updates")}
     return float(
         count_updates(n, int(hyper["batch_size"]), hyper["epochs"], int(hyper["min_updates"]))
     )

@@ -1,10 +1,8 @@
-"""Train a reader in a lesson and keep it: a record holds results, and here the model is wanted."""
+"""Readers of a lesson: trained once and kept."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils import runtime
-from utils.lesson.outputs import evidence
+from utils.lesson.kept import train_and_keep
 
 if TYPE_CHECKING:
     from utils.adaptation.span_extraction import Reader
@@ -16,36 +14,9 @@ def train_reader(
 ) -> "tuple[Record, Reader]":
     """The record of a fine-tuning for question answering, and the reader that it left.
 
-    Both are read where they are there already, from `runs/records` and `runs/models`.
-
-    Args:
-        spec: what to train.
-        retrain: train again.
-        store: where records are kept; by default `runs/records`.
+    See `train_and_keep` for the arguments.
     """
     from utils.adaptation.span_extraction import Reader
-    from utils.experiments import Store
-    from utils.experiments.run import prepare, run
 
-    store = store or Store.default()
-    prepared = prepare(spec)
-    folder = model_folder(prepared.key)
-    record = None if retrain else store.get(prepared.key)
-    fresh = record is None or not (folder / "reader.json").is_file()
-    if record is None or fresh:
-        record = run(prepared, keep=folder)
-        store.put(record)
-    evidence(
-        records=1,
-        records_run=int(fresh),
-        optimiser_steps=int(record.cost["optimiser_steps"]) if fresh else 0,
-        sources=[record.provenance["source"]["location"]],
-        device=runtime.device().type,
-        peak_memory_bytes=runtime.peak_memory_bytes(),
-    )
+    record, folder = train_and_keep(spec, retrain=retrain, store=store)
     return record, Reader.load(folder)
-
-
-def model_folder(key: str) -> Path:
-    """Where the model of the record with this key is kept."""
-    return runtime.runs_dir() / "models" / key

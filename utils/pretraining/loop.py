@@ -113,11 +113,7 @@ def pretrain(
             another model, the time budget allows hardly an update, or is given to several
             processes.
     """
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(
-        mixed_precision=runtime.precision().name, cpu=runtime.device().type == "cpu"
-    )
+    accelerator = runtime.accelerator()
     if settings.seconds is not None and accelerator.num_processes > 1:
         raise CourseError("Several processes need n_steps: each would fit another number of steps.")
     model.to(accelerator.device)

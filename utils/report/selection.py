@@ -229,7 +229,9 @@ def machine_of(provenance: dict[str, Any]) -> str:
     if provenance.get("device") == "cuda" and hardware.get("gpu"):
         return str(hardware["gpu"])
     threads = provenance.get("threads", hardware.get("cores", "?"))
-    return f"{hardware.get('cpu', 'unknown CPU')} ({threads} thread{'s' * (threads != 1)})"
+    precision = provenance.get("precision", "no")
+    half = "" if precision == "no" else f", {precision}"
+    return f"{hardware.get('cpu', 'unknown CPU')} ({threads} thread{'s' * (threads != 1)}{half})"
 
 
 def origin(record: Record) -> str:

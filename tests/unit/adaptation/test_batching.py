@@ -3,10 +3,14 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.adaptation.batching import Tokenised, by_length, training_batches
+from utils import sources
+from utils.adaptation.batching import Tokenised, by_length, shorten, tokenise, training_batches
+
+MODEL, _ = sources.model_path(sources.MINILM)
 
 lengths_strategy = st.lists(st.integers(1, 60), min_size=1, max_size=120).map(np.array)
 
@@ -59,3 +63,31 @@ def test_a_batch_is_padded_to_its_longest_text():
     batch = Tokenised([[5, 6, 7], [8], [9, 10]], pad_token_id=1).batch([1, 2])
     assert batch["input_ids"].tolist() == [[8, 1], [9, 10]]
     assert batch["attention_mask"].tolist() == [[1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        ("head", [101, 1, 2, 3, 4, 5, 6, 7, 8, 102]),
+        ("tail", [101, 3, 4, 5, 6, 7, 8, 9, 10, 102]),
+        ("head+tail", [101, 1, 2, 5, 6, 7, 8, 9, 10, 102]),
+    ],
+)
+def test_what_is_kept_of_a_long_text(cut, expected) -> None:
+    whole = [101, *range(1, 11), 102]
+    assert shorten(whole, 10, cut) == expected
+    assert shorten(whole, 12, cut) == whole
+    assert shorten(whole[:5], 10, cut) == whole[:5]
+
+
+def test_cuts_of_texts() -> None:
+    text = " ".join(f"{number}" for number in range(10, 60))
+    (head,), (tail,), (both,) = (
+        tokenise([text], MODEL, 22, cut).input_ids for cut in ("head", "tail", "head+tail")
+    )
+    assert head == tokenise([text], MODEL, 22).input_ids[0]
+    assert len(head) == len(tail) == len(both) == 22
+    assert both[1:6] == head[1:6]
+    assert both[6:] == tail[6:]
+    with pytest.raises(ValueError, match="running text"):
+        tokenise([("a", "b")], MODEL, 22, "tail")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from utils import runtime
 from utils.adaptation.training import Settings, count_updates, learning_rate_factor, train
 from utils.errors import CourseError
 
@@ -171,3 +172,12 @@ def test_another_error_is_not_taken_for_want_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         train(Broken(), BATCHES, make_batch, accuracy, SETTINGS)
+
+
+def test_another_precision_than_that_of_a_trainer_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate import Accelerator
+
+    Accelerator(mixed_precision="no", cpu=True)
+    monkeypatch.setenv("COURSE_PRECISION", "bf16")
+    assert runtime.accelerator().mixed_precision == "bf16"
+    assert runtime.accelerator(mixed_precision=False).mixed_precision == "no"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from utils.experiments import Store, get_grid
-from utils.lesson.reading import model_folder, train_reader
+from utils.lesson.kept import model_folder
+from utils.lesson.reading import train_reader
 from utils.lesson.threshold import threshold_curve, threshold_figure, threshold_html
 
 
