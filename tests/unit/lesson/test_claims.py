@@ -282,7 +282,7 @@ def test_in_a_lesson_it_shows_its_verdict_corrected_for_its_siblings(
 
 def test_in_a_lesson_it_never_raises(page, monkeypatch: pytest.MonkeyPatch) -> None:
     claim("nonsense", better={"method": "full"}, on=ON, metric="bleu")
-    assert "choose one of accuracy, f1, answer_f1, exact_match" in page.outputs[-1]["text/markdown"]
+    assert "choose one of accuracy, f1, answer_f1, rouge_l" in page.outputs[-1]["text/markdown"]
 
     def damaged() -> list[Record]:
         raise CourseError("The file is damaged.")

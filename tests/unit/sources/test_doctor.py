@@ -44,7 +44,10 @@ def test_a_broken_mirror_is_reported_and_does_not_raise(monkeypatch: pytest.Monk
 
 def test_missing_corpora_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("utils.sources.embedded.CORPORA", tmp_path)
-    assert details()["embedded"] == (False, "missing corpora: sentiment, topics, questions")
+    assert details()["embedded"] == (
+        False,
+        "missing corpora: sentiment, topics, questions, entities-news, entities-social",
+    )
 
 
 def test_importing_sources_imports_no_heavy_library() -> None:
