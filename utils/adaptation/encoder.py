@@ -24,17 +24,18 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
     if not pretrained:
         return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
-    with _quiet():
+    with quiet():
         return AutoModel.from_pretrained(
             model_path, config=config, dtype=torch.float32, add_pooling_layer=False
         )
 
 
 def load_masked_language_model(model_path: Path, *, dropout: float = 0.0) -> Any:
-    """The BERT at `model_path` in float32, with the head that tells hidden tokens.
+    """The BERT at `model_path` in float32, with the head that tells hidden tokens (its `cls`).
 
-    Where the checkpoint has no such head, as sentence encoders have none, one is made: the token
-    vectors are its output weights in any case, and its dense layer begins as the identity.
+    The token vectors are the head's output weights. Where the checkpoint holds nothing else of it,
+    as those of sentence encoders, its dense layer begins as the identity, without activation, and
+    all biases at 0: the head then compares hidden states with token vectors.
 
     Raises:
         CourseError: if the model is built otherwise than BERT.
@@ -48,20 +49,24 @@ def load_masked_language_model(model_path: Path, *, dropout: float = 0.0) -> Any
             f"{model_path.name} is of the type {config.model_type}. Choose another model."
         )
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-    with _quiet():
+    with quiet():
         model, found = AutoModelForMaskedLM.from_pretrained(
             model_path, config=config, dtype=torch.float32, output_loading_info=True
         )
     if any(name.startswith("cls.predictions.transform") for name in found["missing_keys"]):
         transform = model.cls.predictions.transform
+        transform.transform_act_fn = nn.Identity()
         nn.init.eye_(transform.dense.weight)
         nn.init.zeros_(transform.dense.bias)
     return model
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No load report, which would list the pooler that is left out, and no bar for 90 MB."""
+def quiet() -> Iterator[None]:
+    """No load report, which would list the pooler that is left out, and no bar for 90 MB.
+
+    Neither when a model is written.
+    """
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

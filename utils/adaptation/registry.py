@@ -236,6 +236,22 @@ METHODS: dict[str, Method] = {
             [2e-5, 5e-5, 1e-4],
             epochs=20,
         ),
+        Method(
+            name="further-pretraining",
+            title="Further pre-training, then fine-tuning",
+            version=1,
+            needs_model=True,
+            defaults={
+                **_GRADIENT,
+                "learning_rate": 1e-4,
+                "epochs": 3,
+                "further_updates": 500,
+                "further_learning_rate": 1e-4,
+            },
+            candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 2e-4}],
+            implementation="utils.adaptation.further_pretraining:further_pretraining",
+            tasks=_WITH_ENCODER,
+        ),
         _fine_tuning(
             "layer-decay",
             "Fine-tuning, lower layers more slowly",

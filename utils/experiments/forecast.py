@@ -79,7 +79,7 @@ def _work(spec: Spec) -> float:
 
     given = {**METHODS[spec.method].defaults, **spec.hyper}
     hyper = {name: float(given[name]) for name in ("batch_size", "epochs", "min_updates")}
-    return float(
+    return float(given.get("further_updates", 0)) + float(
         count_updates(n, int(hyper["batch_size"]), hyper["epochs"], int(hyper["min_updates"]))
     )
 

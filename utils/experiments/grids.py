@@ -123,7 +123,7 @@ LESSON_01 = ("majority", "tfidf", "frozen", "full", "random-init")
 _RATES: list[Hyper] = [{"learning_rate": rate, "epochs": 8} for rate in (2e-4, 5e-4, 1e-3)]
 
 _OF_SMALL_MODELS: dict[str, dict[str, list[Hyper]]] = {
-    COURSE_BERT: {"full": _RATES, "random-init": _RATES}
+    COURSE_BERT: dict.fromkeys(("full", "further-pretraining", "random-init"), _RATES)
 }
 """A narrow model takes larger steps, and as many passes over the examples as one from random
 weights; the number of trials stays the same."""
@@ -216,6 +216,8 @@ def _cell(size: _Size, dataset: str, method: Method, n: int | None, seed: int, m
     hyper: Hyper = {}
     if "min_updates" in method.defaults:
         hyper = {"epochs": 2} if n is None else size.training
+    if "further_updates" in method.defaults and size.training:
+        hyper = {**hyper, "further_updates": size.training["min_updates"]}
     return Spec(
         task=task_of(dataset),
         dataset=dataset,
@@ -236,20 +238,23 @@ LADDER: tuple[str, ...] = (
     *("frozen-cls", "frozen", "frozen-int8", "frozen-second-to-last", "frozen-last-four"),
     *("frozen-mixture-last-four", "frozen-mixture"),
     *("bitfit", "lora", "adapters", "top-layers", "gradual-unfreezing", "layer-decay"),
-    *("full", "full-long", "random-init"),
+    *("full", "full-long", "further-pretraining", "random-init"),
 )
 """The methods of lesson 05, from the one that learns nothing to the one that learns everything."""
 
 _AT_SOME_SIZES = {
     **dict.fromkeys(LADDER[10:16], (64, 500, 2000)),
     "full-long": (64, 500),
+    "further-pretraining": (64, 500, 2000),
 }
 """Methods that cost as much as fine-tuning, and the numbers of labels at which they are run."""
 
 _SHORT: dict[str, tuple[str, ...]] = {
     "smoke": ("tfidf", "frozen-cls", "frozen", "frozen-mixture", "lora", "full"),
     "quick": tuple(
-        name for name in LADDER if name not in ("gradual-unfreezing", "layer-decay", "full-long")
+        name
+        for name in LADDER
+        if name not in ("gradual-unfreezing", "layer-decay", "full-long", "further-pretraining")
     ),
 }
 """What is run of the ladder in small profiles: only with the most labels, and not the slowest."""

@@ -271,6 +271,7 @@ _ADDED_LATER = (
     "mlm-drawn-vectors",
     *(name for name in METHODS if name.startswith("probe-")),
     "frozen-int8",
+    "further-pretraining",
 )
 """Their styles come after those of the other methods, so that published figures keep theirs."""
 

@@ -48,6 +48,8 @@ def tiny(dataset: str, method: str) -> Spec:
     hyper: Hyper = dict(METHODS[method].defaults)
     if "min_updates" in hyper:
         hyper |= {"min_updates": 6, "epochs": 1, "batch_size": 8}
+    if "further_updates" in hyper:
+        hyper["further_updates"] = 6
     if "vocab_size" in hyper:
         hyper["vocab_size"] = N_LETTERS + 5
     if "n_steps" in hyper:
