@@ -24,6 +24,7 @@ from utils.adaptation.batching import Texts, Tokenised, by_length, tokenise, tra
 from utils.adaptation.encoder import forward_flops, load_masked_language_model, quiet
 from utils.adaptation.fine_tuning import CHECKPOINTED_UPDATES, full
 from utils.adaptation.method import Outcome, Problem
+from utils.adaptation.registry import get_method
 from utils.adaptation.training import Batch, Settings, train
 from utils.errors import CourseError
 from utils.pretraining.masking import IGNORED, mask_tokens
@@ -214,6 +215,7 @@ def _key(problem: Problem) -> str:
     names = "further_updates", "further_learning_rate", "batch_size", "weight_decay", "dropout"
     settings = [problem.hyper[name] for name in names]
     settings += [problem.model_fingerprint, str(problem.model_path), problem.seed]
+    settings += [get_method("further-pretraining").version]
     texts = [problem.unlabelled or problem.train.texts, problem.validation.texts]
     what = json.dumps([*settings, problem.max_length, *texts])
     return hashlib.sha256(what.encode()).hexdigest()[:24]

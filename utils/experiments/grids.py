@@ -363,13 +363,18 @@ def pretraining(
             method,
             seed,
             check(profile),
-            {**hyper, "n_steps": n_steps} if "n_steps" in METHODS[method].defaults else {},
+            _known(method, {**hyper, "n_steps": n_steps}),
         )
         for dataset in datasets or [TEXTBOOKS]
         for method in methods or chosen or methods_for("language-modelling")
         for seed in range(first_seed, first_seed + (seeds or n_seeds))
     ]
     return Grid("pretraining", cells)
+
+
+def _known(method: str, hyper: Hyper) -> Hyper:
+    """Those settings that the method has: what learns nothing has the vocabulary only."""
+    return {name: value for name, value in hyper.items() if name in METHODS[method].defaults}
 
 
 def course_bert(profile: str = "full") -> Grid:

@@ -33,7 +33,7 @@ SMALL = {"batch_size": 8, "epochs": 1, "min_updates": 4, "further_updates": 3}
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     return text_classification.load(
-        "stanfordnlp/sst2", profile="smoke", validation_limit=24, test_limit=40
+        "stanfordnlp/sst2", profile="smoke", validation_limit=24, test_limit=12
     )
 
 

@@ -121,7 +121,7 @@ def test_words_and_plain_texts_have_no_segments() -> None:
         assert "token_type_ids" not in tokenise(texts, MODEL, 32).batch([0, 1])
 
 
-FAST = {"min_updates": 2, "epochs": 1, "batch_size": 8}
+FAST = {"min_updates": 2, "epochs": 1, "batch_size": 8, "further_updates": 2}
 
 
 @pytest.mark.parametrize(
