@@ -64,7 +64,7 @@ class Runs:
         prepared = prepare(
             Spec(
                 task=METHODS[method].tasks[0], dataset=TEXTBOOKS, method=method, profile="smoke",
-                n_train=400, validation_limit=0, seed=1, data_seed=1, max_length=LENGTH,
+                n_train=300, validation_limit=0, seed=1, data_seed=1, max_length=LENGTH,
                 hyper={**METHODS[method].defaults, "vocab_size": VOCABULARY, **hyper},
             )
         )  # fmt: skip
@@ -165,7 +165,7 @@ def questions(runs: Runs, method: str) -> tuple[list[HeldOut], Any, Vocabulary]:
     tokenizer = AutoTokenizer.from_pretrained(runs.model(method))
     vocabulary = vocabulary_of(tokenizer)
     cache = runs.folder / "again"
-    drawn = np.sort(np.random.default_rng(1).permutation(len(runs.splits.train))[:400])
+    drawn = np.sort(np.random.default_rng(1).permutation(len(runs.splits.train))[:300])
     train: Documents = runs.splits.train.take(drawn)
     counts = count_tokens(pack(train, tokenizer, cache), vocabulary)
     text = pack(runs.splits.test, tokenizer, cache)

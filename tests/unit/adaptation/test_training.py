@@ -178,6 +178,6 @@ def test_another_precision_than_that_of_a_trainer_before(monkeypatch: pytest.Mon
     from accelerate import Accelerator
 
     Accelerator(mixed_precision="no", cpu=True)
-    monkeypatch.setenv("COURSE_PRECISION", "bf16")
+    monkeypatch.setattr(runtime, "precision", lambda: runtime.Precision("bf16", "for this test"))
     assert runtime.accelerator().mixed_precision == "bf16"
     assert runtime.accelerator(mixed_precision=False).mixed_precision == "no"
