@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from utils.lesson.kept import train_and_keep
+from utils.lesson.kept import model_folder, train_and_keep
+
+__all__ = ["model_folder", "train_reader"]
 
 if TYPE_CHECKING:
     from utils.adaptation.span_extraction import Reader
