@@ -284,7 +284,7 @@ print(f"{'silent on every question':36} {silence:6.1%} {silence:6.1%}")
 # Look at what it marks, best and worst:
 
 # %%
-from utils.tasks.squad_scores import token_f1
+from utils.squad_scores import token_f1
 
 answerable = np.array([bool(answers) for answers in test.answers])
 readings = reader.read(test.questions, test.contexts)
@@ -338,7 +338,7 @@ print(f"{np.exp(readings[first].no_answer):6.3f}  (no answer)")
 # other 0. Where the given answer is *the warm Gulf Stream* and the reference *Gulf Stream.*:
 
 # %%
-from utils.tasks.squad_scores import exact_match, normalise_answer
+from utils.squad_scores import exact_match, normalise_answer
 
 given, reference = "the warm Gulf Stream", "Gulf Stream."
 print(normalise_answer(given), "|", normalise_answer(reference))
@@ -492,7 +492,7 @@ else:
 
 # %%
 from utils.adaptation.span_extraction import answer
-from utils.lesson.reading import model_folder
+from utils.lesson.kept import model_folder
 
 folder = model_folder(record.key)
 long_text = " ".join(dict.fromkeys(test.contexts))

@@ -69,6 +69,12 @@ def tokenise(texts: Texts, model_path: Path, max_length: int, cut: Cut = "head")
     tokenizer: Any = AutoTokenizer.from_pretrained(model_path)
     in_pairs = bool(texts) and isinstance(texts[0], tuple)
     in_words = bool(texts) and not in_pairs and not isinstance(texts[0], str)
+    if cut != "head":
+        if in_pairs or in_words:
+            raise ValueError(f"the cut {cut!r} is for running text")
+        whole = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+        rows = [shorten(ids, max_length, cut) for ids in whole]
+        return Tokenised(rows, tokenizer.pad_token_id)
     encoded = tokenizer(
         *(map(list, zip(*texts, strict=True)) if in_pairs else [texts]),
         truncation=True,
@@ -76,12 +82,6 @@ def tokenise(texts: Texts, model_path: Path, max_length: int, cut: Cut = "head")
         add_special_tokens=True,
         is_split_into_words=in_words,
     )
-    if cut != "head":
-        if in_pairs or in_words:
-            raise ValueError(f"the cut {cut!r} is for running text")
-        whole = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-        rows = [shorten(ids, max_length, cut) for ids in whole]
-        return Tokenised(rows, tokenizer.pad_token_id)
     words = None
     if in_words:
         words = [_first_pieces(encoded.word_ids(i), len(text)) for i, text in enumerate(texts)]

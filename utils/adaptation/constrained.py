@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from utils import runtime
-from utils.adaptation.batching import by_length, tokenise
+from utils.adaptation.batching import tokenise
+from utils.adaptation.fine_tuning import logits_of
 from utils.adaptation.saved import Classifier
 
 
@@ -64,12 +64,9 @@ def tag_scores(
     """
     tokenised = tokenise(texts, classifier.path, classifier.max_length)
     found: dict[int, NDArray[np.float32]] = {}
-    for indices in by_length(tokenised.lengths(), batch_size):
-        batch = tokenised.batch(indices.tolist())
-        with torch.inference_mode():
-            logits = classifier.model(**{k: t.to(runtime.device()) for k, t in batch.items()})
-        scores = logits.float().log_softmax(dim=-1).cpu()
-        unread = batch["words"] < 0
+    for indices, inputs, logits in logits_of(classifier.model, tokenised, batch_size):
+        scores = logits.log_softmax(dim=-1).cpu()
+        unread = inputs["words"].cpu() < 0
         scores[unread] = -torch.inf
         scores[..., 0] = scores[..., 0].masked_fill(unread, 0.0)
         found.update(zip(indices.tolist(), scores.numpy(), strict=True))

@@ -1,6 +1,6 @@
 """Fine-tuning: an encoder and a linear layer on it are trained, as a whole or in part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -172,19 +172,30 @@ def predict(model: nn.Module, tokenised: Tokenised) -> NDArray[Any]:
 
     Leaves the model in `eval` mode.
     """
-    model.eval()
-    order = list(by_length(tokenised.lengths(), _PREDICTION_BATCH))
     found: dict[int, NDArray[Any]] = {}
-    with torch.inference_mode():
-        for indices in order:
-            inputs = _inputs(tokenised, indices)
-            probabilities = model(**inputs).float().softmax(dim=-1)
-            if "words" in inputs:
-                probabilities = probabilities.argmax(dim=-1) * (inputs["words"] >= 0)
-            found.update(zip(indices.tolist(), probabilities.cpu().numpy(), strict=True))
+    for indices, inputs, logits in logits_of(model, tokenised):
+        probabilities = logits.softmax(dim=-1)
+        if "words" in inputs:
+            probabilities = probabilities.argmax(dim=-1) * (inputs["words"] >= 0)
+        found.update(zip(indices.tolist(), probabilities.cpu().numpy(), strict=True))
     if tokenised.words is None:
         return np.stack([found[i] for i in range(len(found))])
     return np.concatenate([found[i][: len(row)] for i, row in enumerate(tokenised.words)])
+
+
+def logits_of(
+    model: nn.Module, tokenised: Tokenised, batch_size: int = _PREDICTION_BATCH
+) -> Iterator[tuple[NDArray[np.int64], dict[str, torch.Tensor], torch.Tensor]]:
+    """Numbers of the texts of a batch, its inputs, and its logits in float32, on the device.
+
+    Leaves the model in `eval` mode.
+    """
+    model.eval()
+    for indices in by_length(tokenised.lengths(), batch_size):
+        inputs = _inputs(tokenised, indices)
+        with torch.inference_mode():
+            logits = model(**inputs).float()
+        yield indices, inputs, logits
 
 
 def _inputs(tokenised: Tokenised, indices: NDArray[np.int64]) -> dict[str, torch.Tensor]:

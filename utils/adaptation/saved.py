@@ -16,7 +16,7 @@ from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encode
 from utils.adaptation.span_extraction import SETTINGS as READER
 from utils.adaptation.span_extraction import answer_table
 from utils.errors import CourseError
-from utils.tasks import question_answering, sentence_pairs, tagging, text_classification
+from utils.tasks import sentence_pairs, tagging, text_classification
 
 SETTINGS, _HEAD = "classifier.json", "classifier.safetensors"
 
@@ -240,9 +240,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     text_classification.NAME: ("text",),
     sentence_pairs.NAME: ("text", "text_pair"),
     tagging.NAME: ("text",),
-    question_answering.NAME: ("question", "context"),
 }
-"""What a model of each task reads of a table."""
+"""What a classifier of each task reads of a table."""
 
 
 def predict_table(
@@ -250,8 +249,8 @@ def predict_table(
 ) -> list[dict[str, Any]]:
     """What a saved model of any task says of each row of a table, such as one read from a CSV.
 
-    The columns are those of `COLUMNS`. The keys of a result are those of `Label`, `Answer`, or
-    `entities`, a list of those of `Entity`.
+    The columns are those of `COLUMNS`, for a reader `question` and `context`. The keys of a result
+    are those of `Label`, `Answer`, or `entities`, a list of those of `Entity`.
 
     Raises:
         CourseError: if there is no model in the folder, a column is missing, or a cell is empty.

@@ -138,8 +138,8 @@ def _train(
     width, inner, layers = model.config.d_model, model.config.d_ff, model.config.n_layers
     shapes = [(n_examples, pairs.labels.shape[1], pairs.source_ids.shape[1])]
     if trims:
-        parts = [trimmed(pairs.take(batch)) for batch in batches]
-        shapes = [(len(p), p.labels.shape[1], p.source_ids.shape[1]) for p in parts]
+        written = (pairs.labels != PAD).sum(axis=1)
+        shapes = [(len(b), int(written[b].max()), int(lengths[b].max())) for b in batches]
     flops = tokens = 0.0
     for n, length, source_length in shapes:
         flops += encoder_flops(width, inner, layers, n, source_length)

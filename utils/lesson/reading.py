@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from utils.lesson.kept import model_folder, train_and_keep
-
-__all__ = ["model_folder", "train_reader"]
+from utils.lesson.kept import train_and_keep
 
 if TYPE_CHECKING:
     from utils.adaptation.span_extraction import Reader

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
+from utils.squad_scores import exact_match, token_f1
 from utils.tasks.distractors import with_distractor
-from utils.tasks.splits import Splits, held_out_groups
-from utils.tasks.squad_scores import exact_match, token_f1
+from utils.tasks.splits import Splits, draw, held_out_groups, sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -101,9 +101,8 @@ def load(
     train, test = (examples(dataset[split], dataset_id) for split in ("train", "validation"))
     is_held_out = held_out_groups(train.titles, validation_limit or 0)
     validation = train.take(np.flatnonzero(is_held_out)[: validation_limit or 0])
-    if test_limit is not None and test_limit < len(test):
-        test = test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:test_limit]))
-    return Splits(train.take(np.flatnonzero(~is_held_out)), validation, test, [], source)
+    train = train.take(np.flatnonzero(~is_held_out))
+    return Splits(train, validation, sample(test, test_limit), [], source)
 
 
 def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
@@ -114,14 +113,7 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
     Raises:
         CourseError: if there are fewer than `n`.
     """
-    if n is None:
-        return train
-    if n > len(train):
-        raise CourseError(
-            f"{n:,} training questions were asked for, but there are {len(train):,}. Ask for "
-            "fewer, or for all (n_train=None)."
-        )
-    return train.take(np.random.default_rng(data_seed).permutation(len(train))[:n])
+    return draw(train, n, data_seed, "questions")
 
 
 def score(

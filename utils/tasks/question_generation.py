@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
-from utils.tasks.splits import Splits, held_out_groups
+from utils.tasks.splits import Splits, draw, held_out_groups, sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,9 +71,8 @@ def load(
     is_held_out = held_out_groups(dataset["train"]["title"], validation_limit or 0)
     train, test = _examples(dataset["train"]), _examples(dataset["validation"])
     validation = train.take(np.flatnonzero(is_held_out)[: validation_limit or 0])
-    if test_limit is not None and test_limit < len(test):
-        test = test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:test_limit]))
-    return Splits(train.take(np.flatnonzero(~is_held_out)), validation, test, [], source)
+    train = train.take(np.flatnonzero(~is_held_out))
+    return Splits(train, validation, sample(test, test_limit), [], source)
 
 
 def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
@@ -84,11 +83,7 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
     Raises:
         CourseError: if there are fewer than `n`.
     """
-    if n is None:
-        return train
-    if n > len(train):
-        raise CourseError(f"{n:,} training questions were asked for, but there are {len(train):,}.")
-    return train.take(np.random.default_rng(data_seed).permutation(len(train))[:n])
+    return draw(train, n, data_seed, "questions")
 
 
 def score(

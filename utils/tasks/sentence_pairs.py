@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from utils.errors import CourseError
 from utils.tasks import question_answering
 from utils.tasks.question_generation import sentence_cuts
-from utils.tasks.splits import Splits
+from utils.tasks.splits import Splits, sample
 from utils.tasks.text_classification import METRIC, score, subset
 
 __all__ = ["METRIC", "NAME", "VERSION", "Examples", "load", "score", "subset"]
@@ -72,9 +72,7 @@ def load(
         DATASETS[dataset_id], profile=profile, validation_limit=validation_limit
     )
     train, validation, test = map(_pairs, (found.train, found.validation, found.test))
-    if test_limit is not None and test_limit < len(test):
-        test = test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:test_limit]))
-    return Splits(train, validation, test, LABELS, found.source)
+    return Splits(train, validation, sample(test, test_limit), LABELS, found.source)
 
 
 def _pairs(questions: question_answering.Examples) -> Examples:

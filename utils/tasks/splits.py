@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,47 @@ class Splits:
     test: Any
     label_names: list[str]
     source: Source
+
+
+class Drawable(Protocol):
+    """Examples of a task, of which some can be taken."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def take(self, indices: NDArray[np.int64]) -> Self:
+        """The examples at `indices`, in that order."""
+        ...
+
+
+E = TypeVar("E", bound=Drawable)
+
+
+def draw(train: E, n: int | None, data_seed: int, what: str) -> E:
+    """Draw `n` training examples, nested: a larger `n` with the same seed holds the smaller one's.
+
+    `n=None` returns all of them in their own order. `what` they are, in an error, is a plural.
+
+    Raises:
+        CourseError: if there are fewer than `n`.
+    """
+    if n is None:
+        return train
+    if n > len(train):
+        raise CourseError(
+            f"{n:,} training {what} were asked for, but there are {len(train):,}. Ask for fewer, "
+            "or for all (n_train=None)."
+        )
+    return train.take(np.random.default_rng(data_seed).permutation(len(train))[:n])
+
+
+def sample(examples: E, limit: int | None) -> E:
+    """At most `limit` examples, always the same ones, in their own order; all of them for None."""
+    if limit is None or limit >= len(examples):
+        return examples
+    drawn = np.random.default_rng(0).permutation(len(examples))[:limit]
+    return examples.take(np.sort(drawn))
 
 
 def held_out_groups(groups: Sequence[str], n_examples: int) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from utils import sources
 from utils.errors import CourseError
 from utils.sources import documentation
 from utils.tasks.question_generation import sentence_cuts
-from utils.tasks.splits import Splits
+from utils.tasks.splits import Splits, draw, sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,9 +89,7 @@ def load(
         dataset, source = sources.load_dataset(dataset_id, profile=profile)
     of = _docstrings if dataset_id == DOCSTRINGS else _dialogues
     train, validation, test = (of(dataset[name]) for name in ("train", "validation", "test"))
-    return Splits(
-        train, _sample(validation, validation_limit), _sample(test, test_limit), [], source
-    )
+    return Splits(train, sample(validation, validation_limit), sample(test, test_limit), [], source)
 
 
 def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
@@ -102,11 +100,7 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
     Raises:
         CourseError: if there are fewer than `n`.
     """
-    if n is None:
-        return train
-    if n > len(train):
-        raise CourseError(f"{n:,} training texts were asked for, but there are {len(train):,}.")
-    return train.take(np.random.default_rng(data_seed).permutation(len(train))[:n])
+    return draw(train, n, data_seed, "texts")
 
 
 def score(
@@ -175,10 +169,3 @@ def _sentences(text: str) -> list[str]:
         cuts = sentence_cuts(paragraph)
         found += [paragraph[a:b].strip() for a, b in itertools.pairwise(cuts)]
     return [sentence for sentence in found if sentence]
-
-
-def _sample(examples: Examples, limit: int | None) -> Examples:
-    if limit is None or limit >= len(examples):
-        return examples
-    drawn = np.random.default_rng(0).permutation(len(examples))[:limit]
-    return examples.take(np.sort(drawn))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
-from utils.tasks.splits import Splits
+from utils.tasks.splits import Splits, draw, sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -93,8 +93,8 @@ def load(
     )
     return Splits(
         train=train,
-        validation=_sample(validation, validation_limit),
-        test=_sample(test, test_limit),
+        validation=sample(validation, validation_limit),
+        test=sample(test, test_limit),
         label_names=train.tag_names,
         source=source,
     )
@@ -108,14 +108,7 @@ def subset(train: Examples, n: int | None, data_seed: int) -> Examples:
     Raises:
         CourseError: if there are fewer than `n` sentences.
     """
-    if n is None:
-        return train
-    if n > len(train):
-        raise CourseError(
-            f"{n} training sentences were asked for, but there are {len(train)}. Ask for fewer, "
-            "or for all (n_train=None)."
-        )
-    return train.take(np.random.default_rng(data_seed).permutation(len(train))[:n])
+    return draw(train, n, data_seed, "sentences")
 
 
 def score(
@@ -235,10 +228,3 @@ def _examples(split: "Dataset", layout: Layout) -> Examples:
         [np.asarray(numbers[i], dtype=np.int64) for i in kept],
         names,
     )
-
-
-def _sample(examples: Examples, limit: int | None) -> Examples:
-    if limit is None or limit >= len(examples):
-        return examples
-    drawn = np.random.default_rng(0).permutation(len(examples))[:limit]
-    return examples.take(np.sort(drawn))

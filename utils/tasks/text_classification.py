@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
-from utils.tasks.splits import Splits
+from utils.tasks.splits import Splits, sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -80,8 +80,7 @@ def load(
     dataset, source = sources.load_dataset(dataset_id, profile=profile, require=require)
     train = _examples(dataset["train"], layout)
     test = _examples(dataset[layout.reported], layout)
-    if test_limit is not None and test_limit < len(test):
-        test = test.take(np.sort(_shuffled(len(test))[:test_limit]))
+    test = sample(test, test_limit)
     train, validation = _cut_validation(train, validation_limit or 0, layout.phrases)
     names = list(dataset["train"].features[layout.label].names)
     return Splits(train, validation, test, names, source)
@@ -129,10 +128,6 @@ def _layout(dataset_id: str) -> Layout:
 def _examples(split: "Dataset", layout: Layout) -> Examples:
     texts = [text.strip() for text in split[layout.text]]
     return Examples(texts, np.asarray(split[layout.label], dtype=np.int64))
-
-
-def _shuffled(n: int, seed: int = 0) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).permutation(n)
 
 
 def _stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

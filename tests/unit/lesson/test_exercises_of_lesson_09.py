@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 from utils import sources
 from utils.lesson.practice import get_exercise
 from utils.lesson.threshold import threshold_curve
+from utils.squad_scores import token_f1
 from utils.tasks.spans import best_positions, make_windows
-from utils.tasks.squad_scores import token_f1
 
 # --- 09.1: from characters to tokens
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from utils.tasks.squad_scores import exact_match, normalise_answer, token_f1
+from utils.squad_scores import exact_match, normalise_answer, token_f1
 
 
 @pytest.mark.parametrize(
