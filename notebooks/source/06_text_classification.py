@@ -494,7 +494,7 @@ from utils.adaptation.calibration import (
 show_source(reliability)
 
 # %% [markdown]
-# **Temperature scaling** mends most of it with a single number $T$, fitted on the *validation* rows:
+# **Temperature scaling** mends much of it with a single number $T$, fitted on the *validation* rows:
 # $p = \operatorname{softmax}(z / T)$, with the $T$ of the least negative log-likelihood. No answer
 # changes, as dividing all logits by the same number leaves their order; only how sure it is does.
 

@@ -359,8 +359,8 @@ for name, text in candidates.items():
     print(f"{name:15} " + "  ".join(f"{kind} {value:.2f}" for kind, value in found.items()))
 
 # %% [markdown]
-# The opposite of the reference scores best, and the paraphrase, which is right, nearly nothing. ROUGE
-# sees words, not meaning. Averaged over hundreds of texts from *similar* systems it orders them
+# By ROUGE-1 a heap of shuffled words is perfect, by ROUGE-2 and ROUGE-L the opposite of the reference
+# scores best, and the paraphrase, which is right, gets nearly nothing. ROUGE sees words, not meaning. Averaged over hundreds of texts from *similar* systems it orders them
 # roughly as people do. Between systems of different kinds (taken against written), or for a single
 # text, it proves little (Fabbri et al., 2021).
 
