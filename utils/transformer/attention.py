@@ -131,7 +131,9 @@ class MultiHeadAttention(nn.Module):
             mixed = fused_attention(queries, keys, values, mask, dropout)
         else:
             mixed, weights = attention(queries, keys, values, mask)
-            self.weights = weights.detach().float() if self.keep_weights else None
+            # Half precision is of no use to a reader; double precision stays.
+            wide = torch.promote_types(weights.dtype, torch.float32)
+            self.weights = weights.detach().to(wide) if self.keep_weights else None
             if dropout:
                 mixed = nn.functional.dropout(weights, dropout) @ values
         return self.output(merge_heads(mixed))
