@@ -24,7 +24,7 @@ from utils import runtime
 from utils.adaptation import METHODS, Problem, get_method
 from utils.adaptation.batching import tokenise, training_batches
 from utils.adaptation.encoder import TextClassifier, load_encoder
-from utils.adaptation.features import compute, in_int8
+from utils.adaptation.features import compute, in_float32, in_int8
 from utils.adaptation.fine_tuning import predict
 from utils.adaptation.training import Settings, train
 from utils.experiments.speed import SpeedComparison, compare_speed
@@ -297,7 +297,7 @@ def feature_speed(work: Work, n_pairs: int = N_PAIRS_OF_FEATURES) -> Iterator[Sp
     logging.disable_progress_bar()
     examples, test = work.examples(0), work.test
     texts, device = work.splits.test.texts, runtime.device()
-    encoder = load_encoder(work.path).eval().to(device)
+    encoder = in_float32(load_encoder(work.path).eval())
     library = SentenceTransformer(str(work.path), device=str(device))
     library.max_seq_length = MAX_LENGTH
     pipe: Any = pipeline(

@@ -83,6 +83,16 @@ def test_one_pass_serves_all_choices(splits, tmp_path, n_passes, monkeypatch) ->
     assert n_passes == ["all", "mean", "cls", "layers"]
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch is without oneDNN")
+def test_features_are_the_same_by_onednn(splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for pays in (False, True):
+        monkeypatch.setattr(features.runtime, "onednn_pays", lambda pays=pays: pays)
+        found.append(extract(problem(splits), splits.test.texts, pooling="layers")[0])
+    np.testing.assert_allclose(found[0], found[1], atol=2e-5)
+    assert not np.array_equal(found[0], found[1])  # another kernel rounds otherwise
+
+
 def test_features_in_8_bits_are_nearly_the_same(splits, tmp_path, n_passes) -> None:
     texts = splits.test.texts
     exact, cost = extract(problem(splits, cache=tmp_path), texts)
