@@ -308,8 +308,8 @@ Write `smoothed_loss(logits, labels, epsilon)`: the cross-entropy with label smo
 al., 2016, CVPR). Of the target's weight, $1 - \\varepsilon$ stays with the right word, and
 $\\varepsilon$ is spread evenly over **all** $V$ words, the right one included:
 
-$$ L = \\frac{1}{|K|} \\sum_{i \\in K} \\Big[ -(1 - \\varepsilon) \\log p_{i, y_i}
-- \\frac{\\varepsilon}{V} \\sum_{v=1}^{V} \\log p_{iv} \\Big], \\qquad
+$$ L = \\frac{1}{|K|} \\sum_{i \\in K} \\Big[ -(1 - \\varepsilon) \\log p_{i, y_i} -
+\\frac{\\varepsilon}{V} \\sum_{v=1}^{V} \\log p_{iv} \\Big], \\qquad
 p_i = \\mathrm{softmax}(z_i). $$
 
 | symbol | variable | shape |
