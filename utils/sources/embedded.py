@@ -1,4 +1,6 @@
-"""Stand-ins that come with the course: corpora written for it, and installed documentation."""
+"""Stand-ins that come with the course: corpora written for it, captions made by a grammar, and
+installed documentation.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import CourseError
-from utils.sources import documentation, layout
+from utils.sources import captions, documentation, layout
 from utils.sources.source import NotHere, Source
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ def load(
 ) -> "tuple[DatasetDict, Source]":
     """The embedded corpus that stands in for `dataset_id`, with the same columns and features.
 
-    With `few`, less of the documentation is read; corpora are small as they are.
+    With `few`, less of the documentation is read, and fewer captions are made; corpora are small as
+    they are.
 
     Raises:
         NotHere: if there is none.
@@ -89,8 +92,10 @@ def load(
     """
     if dataset_id in documentation.STANDS_FOR:
         return documentation.load(dataset_id, few=few)
+    if dataset_id in captions.STANDS_FOR:
+        return captions.load(dataset_id, few=few)
     if dataset_id not in REGISTRY:
-        known = ", ".join([*REGISTRY, *documentation.STANDS_FOR])
+        known = ", ".join([*REGISTRY, *captions.STANDS_FOR, *documentation.STANDS_FOR])
         raise NotHere(f"no corpus stands in for it (there are: {known})")
     corpus = REGISTRY[dataset_id]
     folder = CORPORA / corpus.name
