@@ -218,6 +218,36 @@ def _best_seconds(call: Callable[[], Any]) -> float:
     return min(timings[1:])
 
 
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+"""Numbers of glibc's options in `mallopt`."""
+
+
+@contextmanager
+def reused_memory() -> Iterator[None]:
+    """Keep large blocks of memory that are freed meanwhile, and use them again; for CPUs.
+
+    glibc gives a block above 32 MiB back to the system as soon as it is freed, and to get it again,
+    page by page, takes longer than to compute what stands in it. The gradient of a table of token
+    vectors is such a block, once in every update: MiniLM is trained 1.17 times as fast without that
+    (16 sentences an update, two cores). Afterwards the sizes are those that glibc reaches by
+    itself. Does nothing with another C library.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if library is None or device().type != "cpu":
+        yield
+        return
+    library.mallopt(_MMAP_THRESHOLD, 2**30)
+    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        library.mallopt(_MMAP_THRESHOLD, 2**25)
+        library.mallopt(_TRIM_THRESHOLD, 2**26)
+        library.malloc_trim(0)
+
+
 def synchronise() -> None:
     """Wait until the GPU has finished; does nothing on a CPU."""
     import torch

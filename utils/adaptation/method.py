@@ -58,7 +58,9 @@ class Outcome:
     curve: list[dict[str, float]] = field(default_factory=list)
 
 
-_LEAVING = ("utils.adaptation.fine_tuning", "utils.adaptation.further_pretraining")
+_LEAVING = tuple(
+    f"utils.adaptation.{module}" for module in ("fine_tuning", "further_pretraining", "translation")
+)
 
 
 @dataclass(frozen=True)

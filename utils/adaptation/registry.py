@@ -86,6 +86,52 @@ def _extractive(
     )
 
 
+def _translating(
+    name: str, title: str, function: str, *, needs_model: bool = False, **hyper: float
+) -> Method:
+    """An encoder–decoder that translates; all are trained alike and none is tuned."""
+    shape = {"n_layers": 3} if needs_model else {"d_model": 256, "n_layers": 3, "n_heads": 4}
+    training = {
+        "batch_size": 64,
+        "learning_rate": 1e-3,
+        "epochs": 15,
+        "min_updates": 1500,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+        "dropout": 0.3,
+    }
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=needs_model,
+        defaults={
+            "vocab_size": 8000,
+            **shape,
+            **training,
+            "n_beams": 5,
+            "length_penalty": 1.0,
+            **hyper,
+        },
+        candidates=[],
+        implementation=f"utils.adaptation.translation:{function}",
+        tasks=("translation",),
+    )
+
+
+def _untrained_translation(name: str, title: str, function: str) -> Method:
+    return Method(
+        name=name,
+        title=title,
+        version=1,
+        needs_model=False,
+        defaults={},
+        candidates=[],
+        implementation=f"utils.adaptation.lexical_translation:{function}",
+        tasks=("translation",),
+    )
+
+
 def _frozen(
     name: str,
     title: str,
@@ -322,6 +368,22 @@ METHODS: dict[str, Method] = {
         _extractive("centroid", "Nearest to the centroid", "centroid", 3, needs_model=True),
         _extractive("mmr", "MMR", "mmr", 3, needs_model=True, relevance=0.7),
         _extractive("oracle-extractive", "Oracle, sees the summary", "oracle", 3, tuned=False),
+        _untrained_translation("copy-source", "The source, as it is", "copy_source"),
+        _untrained_translation("word-by-word", "Word by word (IBM Model 1)", "word_by_word"),
+        _translating("seq2seq", "Encoder–decoder from scratch", "from_scratch"),
+        _translating(
+            "seq2seq-denoising",
+            "Encoder–decoder after denoising",
+            "from_denoising",
+            denoising_updates=3000,
+        ),
+        _translating(
+            "seq2seq-warm-start",
+            "Pre-trained encoder, new decoder",
+            "from_encoder",
+            needs_model=True,
+            encoder_rate=0.1,
+        ),
         Method(
             name="token-counts",
             title="Token counts, no Transformer",

@@ -1,4 +1,4 @@
-"""Classifiers of texts, pairs and words that were kept, and what they say of new ones."""
+"""Models of texts, pairs and words that were kept, and what they say of new ones."""
 
 import json
 import re
@@ -15,8 +15,10 @@ from utils.adaptation.batching import Cut, Texts, tokenise
 from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encoder
 from utils.adaptation.span_extraction import SETTINGS as READER
 from utils.adaptation.span_extraction import answer_table
+from utils.adaptation.translation import SETTINGS as TRANSLATOR
+from utils.adaptation.translation import Translator
 from utils.errors import CourseError
-from utils.tasks import sentence_pairs, tagging, text_classification
+from utils.tasks import sentence_pairs, tagging, text_classification, translation
 
 SETTINGS, _HEAD = "classifier.json", "classifier.safetensors"
 
@@ -196,6 +198,20 @@ def find_entities(model_path: Path | str, texts: Sequence[str]) -> list[list[Ent
     return found
 
 
+def translate(model_path: Path | str, texts: Sequence[str]) -> list[str]:
+    """Translate new sentences with a saved model.
+
+    A sentence longer than the model can read is translated as far as it goes.
+
+    Raises:
+        CourseError: if there is no such model, or a text is empty or not a text.
+    """
+    translator = Translator.load(Path(model_path))
+    for number, text in enumerate(texts, start=1):
+        _check(number, text)
+    return translator.translate(texts)
+
+
 def _runs(words: list[re.Match[str]], classifier: Classifier) -> list[list[re.Match[str]]]:
     """Neighbouring words, as many as the model can read at a time."""
     from transformers import AutoTokenizer
@@ -232,16 +248,17 @@ def _check(number: int, text: Any) -> None:
 
 
 def has_model(folder: Path) -> bool:
-    """Whether a classifier or a reader was saved there, as a whole."""
-    return any((folder / settings).is_file() for settings in (SETTINGS, READER))
+    """Whether a classifier, a reader or a translator was saved there, as a whole."""
+    return any((folder / settings).is_file() for settings in (SETTINGS, READER, TRANSLATOR))
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     text_classification.NAME: ("text",),
     sentence_pairs.NAME: ("text", "text_pair"),
     tagging.NAME: ("text",),
+    translation.NAME: ("text",),
 }
-"""What a classifier of each task reads of a table."""
+"""What a model of each task reads of a table."""
 
 
 def predict_table(
@@ -249,8 +266,9 @@ def predict_table(
 ) -> list[dict[str, Any]]:
     """What a saved model of any task says of each row of a table, such as one read from a CSV.
 
-    The columns are those of `COLUMNS`, for a reader `question` and `context`. The keys of a result
-    are those of `Label`, `Answer`, or `entities`, a list of those of `Entity`.
+    The columns are those of `COLUMNS`, for a reader `question` and `context`, for a translator
+    `text`. The keys of a result are those of `Label`, `Answer`, or `entities`, a list of those of
+    `Entity`, or `translation`.
 
     Raises:
         CourseError: if there is no model in the folder, a column is missing, or a cell is empty.
@@ -258,13 +276,16 @@ def predict_table(
     folder = Path(model_path)
     if (folder / READER).is_file():
         return [asdict(found) for found in answer_table(folder, table)]
-    task = Classifier.load(folder).task
+    translates = (folder / TRANSLATOR).is_file()
+    task = translation.NAME if translates else Classifier.load(folder).task
     if missing := [name for name in COLUMNS[task] if name not in table]:
         raise CourseError(
             f"The column {missing[0]!r} is missing; there are: {', '.join(table) or 'none'}. A "
             f"model of {task} reads {' and '.join(COLUMNS[task])}: rename the columns."
         )
     texts = [table[name] for name in COLUMNS[task]]
+    if translates:
+        return [{"translation": text} for text in translate(folder, texts[0])]
     if task == tagging.NAME:
         return [
             {"entities": [asdict(entity) for entity in row]}

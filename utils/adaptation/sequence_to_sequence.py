@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from utils import runtime
-from utils.adaptation.batching import training_batches
+from utils.adaptation.batching import by_length, training_batches
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import Batch, Progress, Settings, count_updates, train
 from utils.pretraining import unigram_log_probabilities
@@ -60,7 +60,7 @@ def encoder_decoder(problem: Problem) -> Outcome:
         written = write(model, problem.validation)
         return float((written == problem.validation.labels).all(axis=1).mean())
 
-    progress, cost = _train(problem, model, problem.train, validate, start_id=START)
+    progress, cost = train_on_pairs(problem, model, problem.train, validate, start_id=START)
     return Outcome(write(model, problem.evaluation), cost, progress.curve)
 
 
@@ -97,26 +97,34 @@ def warm_start(problem: Problem) -> Outcome:
     def validate(_: nn.Module) -> float:
         return -float(foretell(model, validation, start_id)[:, 0].mean())
 
-    progress, cost = _train(problem, model, train_pairs, validate, start_id=start_id)
+    progress, cost = train_on_pairs(
+        problem, model, train_pairs, validate, start_id=start_id, trims=sums_up
+    )
     if sums_up:
         written = write_texts(model, evaluation, tokenizer, problem.hyper.get("n_beams", 1))
         return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
     return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
 
 
-def _train(
+def train_on_pairs(
     problem: Problem,
     model: EncoderDecoder,
     pairs: SequencePairs,
     validate: Callable[[nn.Module], float],
     start_id: int,
+    *,
+    trims: bool = False,
+    rates: list[tuple[list[nn.Parameter], float]] | None = None,
 ) -> tuple[Progress, dict[str, float]]:
-    """Train on `pairs` as `problem.hyper` says; how it went, and what it cost."""
+    """Train on `pairs` as `problem.hyper` says; how it went, and what it cost.
+
+    With `trims`, batches hold sources of like length and no more padding than they need. `rates`
+    are those of `train`.
+    """
     hyper = problem.hyper
     n_updates = count_updates(
         len(pairs), hyper["batch_size"], hyper["epochs"], hyper["min_updates"]
     )
-    trims = problem.task == summarisation.NAME
     lengths = np.full(len(pairs), pairs.labels.shape[1])
     if trims:
         lengths = (pairs.source_ids != PAD).sum(axis=1)
@@ -124,36 +132,44 @@ def _train(
     progress = train(
         TeacherForcing(model),
         batches,
-        lambda rows: _batch(trimmed(pairs.take(rows)) if trims else pairs.take(rows), start_id),
+        lambda rows: make_batch(trimmed(pairs.take(rows)) if trims else pairs.take(rows), start_id),
         validate,
         Settings(
             hyper["learning_rate"],
             n_updates,
             weight_decay=hyper["weight_decay"],
-            mixed_precision=False,
+            mixed_precision=hyper.get("mixed_precision", False),
+            label_smoothing=hyper.get("label_smoothing", 0.0),
         ),
+        rates=rates,
     )
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))
     n_examples = sum(len(batch) for batch in batches)
-    width, inner, layers = model.config.d_model, model.config.d_ff, model.config.n_layers
     shapes = [(n_examples, pairs.labels.shape[1], pairs.source_ids.shape[1])]
     if trims:
         written = (pairs.labels != PAD).sum(axis=1)
         shapes = [(len(b), int(written[b].max()), int(lengths[b].max())) for b in batches]
-    flops = tokens = 0.0
-    for n, length, source_length in shapes:
-        flops += encoder_flops(width, inner, layers, n, source_length)
-        flops += decoder_flops(width, inner, layers, n, length, source_length)
-        tokens += n * (length + source_length)
     return progress, {
         "wall_seconds": progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(n_examples),
-        "tokens_seen": tokens,
-        "flops": 3 * flops,
+        **work_of(model, shapes),
         "parameters": n_weights,
         "trainable_parameters": n_weights,
     }
+
+
+def work_of(model: EncoderDecoder, shapes: list[tuple[int, int, int]]) -> dict[str, float]:
+    """Tokens and operations of training on batches of (n, target length, source length)."""
+    reader, writer = model.encoder.config, model.config
+    flops = tokens = 0.0
+    for n, length, source_length in shapes:
+        flops += encoder_flops(reader.d_model, reader.d_ff, reader.n_layers, n, source_length)
+        flops += decoder_flops(
+            writer.d_model, writer.d_ff, writer.n_layers, n, length, source_length
+        )
+        tokens += n * (length + source_length)
+    return {"tokens_seen": tokens, "flops": 3 * flops}
 
 
 def foretell(model: EncoderDecoder, pairs: SequencePairs, start_id: int) -> NDArray[np.float32]:
@@ -166,7 +182,8 @@ def foretell(model: EncoderDecoder, pairs: SequencePairs, start_id: int) -> NDAr
     teacher, rows = TeacherForcing(model), []
     with torch.inference_mode():
         for first in range(0, len(pairs), _AT_ONCE):
-            inputs, labels = _batch(pairs.take(slice(first, first + _AT_ONCE)), start_id)
+            batch = trimmed(pairs.take(slice(first, first + _AT_ONCE)))
+            inputs, labels = make_batch(batch, start_id)
             logits, labels = teacher(**inputs).flatten(0, 1), labels.flatten()
             loss = nn.functional.cross_entropy(logits, labels, reduction="none")
             row = torch.stack([loss, (logits.argmax(dim=1) == labels).float()], dim=1)
@@ -217,24 +234,45 @@ def write_texts(
     model: EncoderDecoder, pairs: SequencePairs, tokenizer: Any, n_beams: int
 ) -> list[str]:
     """The targets that the model writes by beam search, as text; greedily with one beam."""
+    ends = {"start_id": tokenizer.cls_token_id, "end_id": tokenizer.sep_token_id}
+    written = search(
+        model, pairs.source_ids, **ends, n_tokens=pairs.labels.shape[1], n_beams=n_beams
+    )
+    texts: list[str] = tokenizer.batch_decode(written, skip_special_tokens=True)
+    return texts
+
+
+def search(
+    model: EncoderDecoder,
+    source_ids: NDArray[np.int64],
+    *,
+    start_id: int,
+    end_id: int,
+    n_tokens: int,
+    n_beams: int = 1,
+    length_penalty: float = 1.0,
+) -> list[list[int]]:
+    """What the model writes for each source (n, length), by beam search, in batches of like length.
+
+    Leaves the model in `eval` mode.
+    """
     model.eval()
-    order = np.argsort((pairs.source_ids != PAD).sum(axis=1), kind="stable")
-    found: dict[int, str] = {}
-    for first in range(0, len(pairs), _AT_ONCE):
-        rows = order[first : first + _AT_ONCE]
-        source_ids = _tensor(trimmed(pairs.take(rows)).source_ids)
+    lengths = (source_ids != PAD).sum(axis=1)
+    found: dict[int, list[int]] = {}
+    for rows in by_length(lengths, _AT_ONCE):
+        batch = _tensor(source_ids[rows, : max(1, int(lengths[rows].max()))])
         written = beam_search(
             model,
-            source_ids,
-            (source_ids != PAD).long(),
-            start_id=tokenizer.cls_token_id,
-            end_id=tokenizer.sep_token_id,
-            max_new_tokens=pairs.labels.shape[1],
+            batch,
+            (batch != PAD).long(),
+            start_id=start_id,
+            end_id=end_id,
+            max_new_tokens=n_tokens,
             n_beams=n_beams,
+            length_penalty=length_penalty,
         )
-        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-        found.update(zip(rows.tolist(), texts, strict=True))
-    return [found[i] for i in range(len(pairs))]
+        found.update(zip(rows.tolist(), written, strict=True))
+    return [found[i] for i in range(len(source_ids))]
 
 
 def trimmed(pairs: SequencePairs) -> SequencePairs:
@@ -264,7 +302,8 @@ def _summaries_in_pieces(
     return SequencePairs(sources, summaries[:, 1:])
 
 
-def _batch(pairs: SequencePairs, start_id: int) -> Batch:
+def make_batch(pairs: SequencePairs, start_id: int) -> Batch:
+    """Sources, targets moved by one place, and targets as labels, on the device."""
     labels = pairs.labels
     starts = np.full((len(pairs), 1), start_id)
     target_ids = np.concatenate([starts, labels[:, :-1]], axis=1)

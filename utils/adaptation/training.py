@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train.
+    r"""How to train.
 
     The learning rate climbs linearly over the share `warmup` of the updates and then falls linearly
     to zero. `n_evaluations` times, at even distances, the model is validated; the weights that did
-    best are kept. `mixed_precision` allows half precision where this device gains by it; very small
+    best are kept. With `label_smoothing` $\varepsilon$, the wanted distribution is the label with
+    $1 - \varepsilon$ and all classes evenly with the rest (Szegedy et al., 2016, CVPR, section 7).
+    `mixed_precision` allows half precision where this device gains by it; very small
     models lose more by converting than they gain.
     """
 
@@ -38,6 +40,7 @@ class Settings:
     max_grad_norm: float = 1.0
     n_evaluations: int = 5
     mixed_precision: bool = True
+    label_smoothing: float = 0.0
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Trainable:
     predict: Callable[[], NDArray[Any]]
 
 
+@runtime.reused_memory()
 def train(
     model: nn.Module,
     batches: list[NDArray[np.int64]],
@@ -110,7 +114,7 @@ def train(
     )
     progress, best = Progress(), _Best()
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-    gradients = _Gradients(accelerator, model)
+    gradients = _Gradients(accelerator, model, settings.label_smoothing)
     _resume(checkpoint, parts, progress, best)
     every = max(1, settings.n_updates // settings.n_evaluations)
     losses: list[Tensor] = []
@@ -149,8 +153,11 @@ class _Gradients:
     training. The gradients of the parts add up to those of the whole batch.
     """
 
-    def __init__(self, accelerator: "Accelerator", model: nn.Module) -> None:
+    def __init__(
+        self, accelerator: "Accelerator", model: nn.Module, label_smoothing: float = 0.0
+    ) -> None:
         self._accelerator, self._model = accelerator, model
+        self._label_smoothing = label_smoothing
         self._n_parts = 1
 
     def __call__(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
@@ -202,7 +209,10 @@ class _Gradients:
         with self._accelerator.autocast():
             logits = self._model(**inputs)
         return nn.functional.cross_entropy(
-            logits.float().flatten(0, -2), labels.flatten(), reduction=reduction
+            logits.float().flatten(0, -2),
+            labels.flatten(),
+            reduction=reduction,
+            label_smoothing=self._label_smoothing,
         )
 
 

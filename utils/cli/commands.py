@@ -240,10 +240,10 @@ def predict(
         Path | None, typer.Option(help="CSV or JSONL for the results; default: JSONL to stdout.")
     ] = None,
 ) -> None:
-    """Let a saved model classify texts, find entities or answer questions, row by row.
+    """Let a saved model classify or translate texts, find entities or answer questions, row by row.
 
-    Columns: text (classification, entities), text and text_pair (sentence pairs), question and
-    context (question answering). The columns of the file are kept.
+    Columns: text (classification, entities, translation), text and text_pair (sentence pairs),
+    question and context (question answering). The columns of the file are kept.
     """
     from utils.cli.predicting import predict_file
 

@@ -11,7 +11,7 @@ from utils.experiments.record import Record
 from utils.experiments.spec import Spec
 from utils.profiles import Profile, check
 from utils.sources import COURSE_BERT, MINILM, n_layers, run_model
-from utils.tasks import question_answering, summarisation, tagging, task_of
+from utils.tasks import question_answering, summarisation, tagging, task_of, translation
 from utils.tasks.language_modelling import JOIN, NOVELS, TEXTBOOKS
 from utils.tasks.pretraining_objectives import NAME as OBJECTIVES
 from utils.tasks.sequence_copying import DATASETS as SEQUENCE_DATASETS
@@ -664,6 +664,70 @@ def summaries(
 _WRITES = "warm-start"
 
 
+_TINY: Hyper = {"d_model": 64, "n_layers": 2, "vocab_size": 600, "epochs": 1, "min_updates": 20}
+_SMALL: Hyper = {"d_model": 128, "n_layers": 2, "vocab_size": 2000, "epochs": 10, "min_updates": 1}
+
+_TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, Hyper]] = {
+    "smoke": (
+        (200,),
+        20,
+        30,
+        {**_TINY, "n_beams": 2, "denoising_updates": 10},
+    ),
+    "quick": (
+        (2000,),
+        200,
+        200,
+        {**_SMALL, "dropout": 0.1, "denoising_updates": 300},
+    ),
+    "full": ((2000, None), 500, None, {}),
+}
+"""Training pairs, limits of the validation and the reported split, and settings of `translations`
+in each profile."""
+
+
+def translations(
+    profile: str = "quick",
+    *,
+    datasets: list[str] | None = None,
+    methods: list[str] | None = None,
+    n_train: list[int | None] | None = None,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    model: str = MINILM,
+    hyper: Hyper | None = None,
+) -> Grid:
+    """Encoder–decoders from scratch, after denoising and with a pre-trained encoder: lesson 08.
+
+    With all pairs (`None` in `n_train`) there is no further text to learn from, so that denoising
+    is left out. `hyper` takes the place of single settings.
+    """
+    sizes, validation_limit, test_limit, training = _TRANSLATIONS[check(profile)]
+    n_seeds = seeds or (3 if profile == "full" else 1)
+    cells = [
+        Spec(
+            task=translation.NAME,
+            dataset=dataset,
+            model=model if get_method(method).needs_model else None,
+            method=method,
+            n_train=n,
+            seed=seed,
+            data_seed=seed,
+            profile=check(profile),
+            validation_limit=validation_limit,
+            test_limit=test_limit,
+            max_length=64,
+            hyper=_known(method, {**training, **(hyper or {})}),
+        )
+        for n in n_train or sizes
+        for dataset in datasets or translation.DATASETS
+        for method in methods or methods_for(translation.NAME)
+        if n is not None or method != "seq2seq-denoising"
+        for seed in range(first_seed, first_seed + (1 if method == "copy-source" else n_seeds))
+    ]
+    return Grid("translations", cells)
+
+
 def _on_text(dataset: str, method: str, seed: int, profile: Profile, hyper: Hyper) -> Spec:
     """A pre-training on all documents of a data set."""
     return Spec(
@@ -687,6 +751,7 @@ GRIDS: dict[str, Callable[..., Grid]] = {
     "objectives": objectives,
     "questions": questions,
     "summaries": summaries,
+    "translations": translations,
     "entities": entities,
 }
 

@@ -15,6 +15,7 @@ from utils.tasks import (
     summarisation,
     tagging,
     text_classification,
+    translation,
 )
 from utils.tasks.splits import Splits
 
@@ -59,6 +60,7 @@ TASKS: dict[str, Task] = {
         question_answering,
         question_generation,
         summarisation,
+        translation,
         sequence_copying,
         language_modelling,
         pretraining_objectives,
@@ -71,6 +73,7 @@ METRIC_TITLES = {
     "f1": "F1 of entities",
     "answer_f1": "F1 of answers",
     "rouge_l": "ROUGE-L",
+    "sentence_chrf": "chrF of sentences",
 }
 """The metrics that decide in some task, and what people call them."""
 
@@ -90,7 +93,13 @@ def task_of(dataset_id: str) -> str:
     """Name of the task that the labels of a data set are for."""
     if dataset_id in tagging.LAYOUTS:
         return tagging.NAME
-    for task in (sentence_pairs, question_generation, question_answering, summarisation):
+    for task in (
+        sentence_pairs,
+        question_generation,
+        question_answering,
+        summarisation,
+        translation,
+    ):
         if dataset_id in task.DATASETS:
             return task.NAME
     return _DEFAULT
