@@ -34,6 +34,9 @@ SIZES = {"train": 12_000, "validation": 400, "test": 400}
 _FEW = {"train": 3_000, "validation": 100, "test": 100}
 _SEED = 20_160_811
 
+_SHORTEST = 4
+"""Words in a sentence."""
+
 
 def load(dataset_id: str, *, few: bool = False) -> "tuple[DatasetDict, Source]":
     """The captions as splits `train`, `validation` and `test`, columns `en` and `de`.
@@ -70,10 +73,15 @@ def captions(n_pairs: int, seed: int = _SEED) -> tuple[Pair, ...]:
     german: set[str] = set()
     while len(found) < n_pairs:
         pair = writer.caption()
-        if pair.english not in found and pair.german not in german:
+        is_new = pair.english not in found and pair.german not in german
+        if is_new and min(map(_n_words, (pair.english, pair.german))) >= _SHORTEST:
             found[pair.english] = pair
             german.add(pair.german)
     return tuple(found.values())
+
+
+def _n_words(text: str) -> int:
+    return text.count(" ") + 1
 
 
 # A clause: a subject and what is said of it
@@ -182,9 +190,11 @@ def _sentence(english: str, german: str) -> Pair:
 
 
 _OUTSIDE = frozenset({"green", "town", "shore", "farmyard", "snow"})
-_PEOPLE = frozenset({"adults", "children", "workers"})
+_PEOPLE = frozenset({"adults", "children", "workers", "elders"})
 _OWNED = frozenset({"pets", "clothes", "bags", "vehicles", "cars", "reading", "toys"})
-_WITHOUT_ARTICLE = frozenset({"drinks", "hotdrinks", "fodder", "crumbs", "timber"})
+_WITHOUT_ARTICLE = frozenset(
+    {"drinks", "hotdrinks", "fodder", "crumbs", "timber", "soups", "snowfall"}
+)
 _GAMES = frozenset({"games", "quietgames"})
 _INSTRUMENTS = frozenset({"instruments"})
 _SETTINGS = {"green": 6, "town": 6, "shore": 4, "home": 3, "public": 3, "farmyard": 2, "snow": 1}
@@ -247,27 +257,28 @@ class Writer:
         if not noun.kinds & _PEOPLE or not self.chance(0.25):
             return phrase
         glasses = self.chance(0.2)
-        kinds = frozenset(["spectacles" if glasses else "clothes"])
-        clothes = self.lexicon.nouns_of(kinds).draw(self.random)
-        adjectives = self.adjectives(kinds, 0.2 if glasses else 1)
+        wardrobe = frozenset(["spectacles"]) if glasses else _wardrobe(noun)
+        clothes = self.lexicon.nouns_of(wardrobe).draw(self.random)
+        adjectives = self.adjectives(clothes.kinds, 0.2 if glasses else 1)
         determiner = "" if phrase.plural else "a"
         worn = noun_phrase(clothes, determiner, adjectives, plural=phrase.plural)
         with_it = glasses or "hats" in clothes.kinds
         preposition = Preposition("with", "mit", "dative") if with_it else _IN
         return _followed(phrase, preposition.before(worn))
 
-    def company(self, setting: str) -> Phrase:
+    def company(self) -> Phrase:
         """More than one noun: a group of tourists, a man and a woman."""
         noun = self.lexicon.nouns_of(frozenset(["adults", "children"])).draw(self.random)
         if self.chance(0.5):
             return _group(noun, self.adjectives(noun.kinds))
-        kinds = self.lexicon.settings[setting]
-        other = self.lexicon.nouns_of(frozenset(kinds[:2])).draw(self.random)
+        other = self.lexicon.nouns_of(frozenset(["adults", "children"])).draw(self.random)
         if other == noun:
             return _group(noun, self.adjectives(noun.kinds))
         return _both(noun_phrase(noun, "a", is_person=True), noun_phrase(other, "a"))
 
-    def thing(self, kinds: frozenset[str], owner: str = "", *, each: bool = False) -> Phrase:
+    def thing(
+        self, kinds: frozenset[str], owner: str = "", *, each: bool = False, single: bool = False
+    ) -> Phrase:
         """An object of one of these kinds; `owner` is his, her, their or nothing."""
         noun = self.lexicon.nouns_of(kinds).draw(self.random)
         adjectives = self.adjectives(noun.kinds)
@@ -280,7 +291,7 @@ class Writer:
         determiner = self._choice(_THINGS)
         if determiner == "owner":
             determiner = owner if owner and noun.kinds & _OWNED else "a"
-        if determiner in PLURAL_DETERMINERS and (each or not noun.singular):
+        if determiner in PLURAL_DETERMINERS and (each or single or not noun.singular):
             determiner = "a"
         return noun_phrase(noun, determiner, adjectives, is_person=is_person)
 
@@ -326,14 +337,18 @@ class Writer:
         `place` is the probability that the place is said.
         """
         pool = self.lexicon.actions_of(name, kinds, setting)
-        if not pool.items:
+        action = pool.draw(self.random) if pool.items else None
+        if action is None:
             return None
-        action = self.random.choice(pool.items)
         drawn = self._with_objects(Predicate(action, prefix=action.verb.prefix), subject)
-        if action.path and setting in self.lexicon.paths and self.chance(0.6):
+        is_needed = action.place == "needed"
+        if action.path and setting in self.lexicon.paths and (is_needed or self.chance(0.6)):
             return self._on_the_way(drawn, setting)
-        is_placed = not (action.what & _PLACED) and (action.place or self.chance(place))
-        return replace(drawn, place=self.place(setting)) if is_placed and place else drawn
+        if is_needed and not place:
+            return None
+        if is_needed or (action.place != "never" and self.chance(place)):
+            return replace(drawn, place=self.place(setting))
+        return drawn
 
     def _with_objects(self, predicate: Predicate, subject: Phrase) -> Predicate:
         action = predicate.action
@@ -345,7 +360,8 @@ class Writer:
             noun = self.lexicon.nouns_of(action.what).draw(self.random)
             english = noun.singular if action.what & _GAMES else f"the {noun.singular}"
             return replace(predicate, near=Pair(english, ""), prefix=noun.german)
-        thing = self.thing(action.what, subject.owner, each=action.each)
+        owner = subject.owner if subject.is_person or action.each else ""
+        thing = self.thing(action.what, owner, each=action.each, single=action.single)
         pair = (action.by or _ACCUSATIVE).before(thing)
         if action.whom:
             pair = self._to_whom(action, pair)
@@ -372,9 +388,14 @@ class Writer:
         return replace(predicate, place=drawn, prefix=drawn.prefix)
 
 
+def _wardrobe(noun: Noun) -> frozenset[str]:
+    """The kinds of clothes that someone may wear."""
+    also = {"women": "dresses", "workers": "uniforms"}
+    return frozenset(["clothes", *(kind for who, kind in also.items() if who in noun.kinds)])
+
+
 _IN = Preposition("in", "in", "dative")
 _ACCUSATIVE = Preposition("", "", "accusative")
-_PLACED = frozenset({"waters", "landmarks", "castles", "snowmen", "walls"})
 
 
 def _followed(phrase: Phrase, pair: Pair) -> Phrase:
@@ -392,7 +413,7 @@ def _group(noun: Noun, adjectives: list[Adjective]) -> Phrase:
     members = noun_phrase(noun, "", adjectives, plural=True)
     [group] = lexicon().nouns_of(frozenset(["groups"])).items
     von = Preposition("of", "von", "dative").before(members)
-    return _followed(noun_phrase(group, "a", is_person=True), von)
+    return replace(_followed(noun_phrase(group, "a", is_person=True), von), owner="their")
 
 
 def _both(first: Phrase, second: Phrase) -> Phrase:
@@ -433,7 +454,9 @@ def _clause(
     predicate = writer.predicate(subject, noun.kinds, setting, name, place=place)
     if predicate is None:
         return None
-    return Clause(writer.dressed(subject, noun) if dressed else subject, noun, predicate)
+    if dressed and predicate.action.role != "state":
+        subject = writer.dressed(subject, noun)
+    return Clause(subject, noun, predicate)
 
 
 def plain(writer: Writer, setting: str) -> Pair | None:
@@ -448,7 +471,7 @@ def plain(writer: Writer, setting: str) -> Pair | None:
 
 def together(writer: Writer, setting: str) -> Pair | None:
     """A group of tourists is waiting for a bus; a man and a woman are singing."""
-    subject = writer.company(setting)
+    subject = writer.company()
     predicate = writer.predicate(subject, frozenset(["adults", "children"]), setting)
     if predicate is None or not {"adults", "children"} <= predicate.action.who:
         return None
@@ -457,7 +480,7 @@ def together(writer: Writer, setting: str) -> Pair | None:
 
 def with_time(writer: Writer, setting: str) -> Pair | None:
     """A boy is feeding a dog in the park in the morning; German says the time first."""
-    clause = _clause(writer, setting)
+    clause = _clause(writer, setting, "active")
     if clause is None:
         return None
     predicate = replace(clause.predicate, time=writer.time(setting))
@@ -493,6 +516,12 @@ def _with_front(writer: Writer, setting: str, front: Pair, *, place: float = 0) 
     )
 
 
+def _goes_with(first: Predicate, second: Predicate) -> bool:
+    """Whether one can do both at once, in one place."""
+    n_places = bool(first.place.english) + bool(second.place.english)
+    return first.action.goes_with(second.action) and n_places < 2
+
+
 def relative_clause(writer: Writer, setting: str) -> Pair | None:
     """A boy who is wearing a hat is feeding a dog; in German its verb stands at its end."""
     clause = _clause(writer, setting, dressed=False)
@@ -500,7 +529,7 @@ def relative_clause(writer: Writer, setting: str) -> Pair | None:
         return None
     subject, predicate = clause.subject, clause.predicate
     other = writer.predicate(subject, clause.noun.kinds, setting, place=0)
-    if other is None or other.action == predicate.action or other.action.path:
+    if other is None or not (_goes_with(predicate, other) or _goes_with(other, predicate)):
         return None
     who = "who" if subject.is_person else "that"
     verb = other.action.verb.progressive
@@ -515,7 +544,7 @@ def relative_clause(writer: Writer, setting: str) -> Pair | None:
 def object_clause(writer: Writer, setting: str) -> Pair | None:
     """The dog that a boy is feeding is brown."""
     clause = _clause(writer, setting, "passive", place=0)
-    if clause is None or clause.predicate.thing is None or clause.predicate.action.each:
+    if clause is None or clause.predicate.thing is None:
         return None
     noun = writer.lexicon.nouns_of(clause.predicate.action.what).draw(writer.random)
     adjectives = writer.adjectives(noun.kinds, 1)
@@ -535,8 +564,8 @@ def object_clause(writer: Writer, setting: str) -> Pair | None:
 
 def meanwhile(writer: Writer, setting: str) -> Pair | None:
     """A boy is feeding a dog while two girls are singing, or the other way round."""
-    first = _clause(writer, setting, place=0.3)
-    second = _clause(writer, setting, place=0, dressed=False)
+    first = _clause(writer, setting, "active", place=0.3)
+    second = _clause(writer, setting, "active", place=0, dressed=False)
     if first is None or second is None or first.noun == second.noun:
         return None
     main_english = english_progressive(first.subject, first.predicate)
@@ -558,7 +587,7 @@ def two_actions(writer: Writer, setting: str) -> Pair | None:
         return None
     subject, predicate = clause.subject, clause.predicate
     other = writer.predicate(subject, clause.noun.kinds, setting, place=0)
-    if other is None or other.action == predicate.action or other.action.path:
+    if other is None or not _goes_with(predicate, other):
         return None
     return _sentence(
         f"{english_progressive(subject, predicate)} and "
@@ -570,9 +599,11 @@ def two_actions(writer: Writer, setting: str) -> Pair | None:
 def passive(writer: Writer, setting: str) -> Pair | None:
     """A dog is being fed by a boy: ein Hund wird von einem Jungen gefüttert."""
     clause = _clause(writer, setting, "passive", place=0.3)
-    if clause is None or clause.predicate.thing is None or clause.predicate.action.each:
+    if clause is None or clause.predicate.thing is None:
         return None
     thing, predicate, agent = clause.predicate.thing, clause.predicate, clause.subject
+    if predicate.place.prefix:  # would have to stand before the participle
+        return None
     verb = predicate.action.verb
     by = Preposition("by", "von", "dative").before(agent)
     if thing.english.split()[0] in ("his", "her", "their"):
@@ -627,7 +658,7 @@ def trying(writer: Writer, setting: str) -> Pair | None:
 
 def wishing(writer: Writer, setting: str) -> Pair | None:
     """A boy wants to feed a dog: ein Junge will einen Hund füttern."""
-    clause = _clause(writer, setting, kinds=_PEOPLE, place=0.3)
+    clause = _clause(writer, setting, "active", kinds=_PEOPLE, place=0.3)
     if clause is None:
         return None
     subject, predicate = clause.subject, clause.predicate
@@ -641,7 +672,7 @@ def wishing(writer: Writer, setting: str) -> Pair | None:
 def watching(writer: Writer, setting: str) -> Pair | None:
     """A boy is watching a man feed a dog: ein Junge beobachtet, wie ein Mann einen Hund füttert."""
     subject, noun = writer.subject(setting, kinds=_PEOPLE)
-    watched = _clause(writer, setting, place=0.3, dressed=False)
+    watched = _clause(writer, setting, "active", place=0.3, dressed=False)
     if watched is None or watched.noun == noun:
         return None
     finite = "beobachten" if subject.plural else "beobachtet"
@@ -657,7 +688,9 @@ def there_is(writer: Writer, setting: str) -> Pair | None:
     """There is a ladder behind a house: hinter einem Haus steht eine Leiter."""
     if setting == "snow":
         return None
-    kind, verb = ("upright", "steh") if writer.chance(0.6) else ("flat", "lieg")
+    kinds = ["upright", "flat", "parked"] if setting in _OUTSIDE else ["upright", "flat"]
+    kind = writer.random.choice(kinds)
+    verb = "lieg" if kind == "flat" else "steh"
     noun = writer.lexicon.nouns_of(frozenset([kind])).draw(writer.random)
     determiner = writer.random.choice(["a", "a", "a", "two", "three", "some", "several"])
     thing = noun_phrase(noun, determiner, writer.adjectives(noun.kinds))
@@ -673,25 +706,25 @@ def whose(writer: Writer, setting: str) -> Pair | None:
     if setting == "public":  # no animals there
         return None
     owner = writer.lexicon.nouns_of(_PEOPLE - {"children"}).draw(writer.random)
-    clause = _clause(writer, setting, kinds=frozenset(["pets", "farm"]), place=0.4)
-    if clause is None:
+    _, noun = writer.subject(setting, kinds=frozenset(["pets", "farm"]))
+    owned = noun_phrase(noun, "the")
+    predicate = writer.predicate(owned, noun.kinds, setting, place=0.4)
+    if predicate is None:
         return None
-    owned = noun_phrase(clause.noun, "the")
     whom = noun_phrase(owner, "the", writer.adjectives(owner.kinds, 0.4))
     nominative, genitive = owned.in_german("nominative"), whom.in_german("genitive")
     german = f"{nominative} {genitive}"
     subject = replace(
         owned,
-        english=f"{whom.english}'s {clause.noun.singular}",
+        english=f"{whom.english}'s {noun.singular}",
         german=(german, german, german, german),
     )
-    predicate = clause.predicate
     return _sentence(english_progressive(subject, predicate), german_main(subject, predicate))
 
 
 def under_the_sky(writer: Writer, setting: str) -> Pair | None:
     """Although it is raining, a boy is feeding a dog; verbs last, then first."""
-    clause = _clause(writer, setting, place=0.3)
+    clause = _clause(writer, setting, "active", place=0.3)
     if clause is None or setting not in _OUTSIDE - {"snow"}:
         return None
     sky = writer.lexicon.pool("skies", lambda: writer.lexicon.skies).draw(writer.random)

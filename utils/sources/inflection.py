@@ -225,8 +225,11 @@ def contracted(german: str) -> str:
 
 
 def joined(prefix: str, verb: str, *, zu: bool = False) -> str:
-    """Prefix and verb at the end of a clause: aufhebt, aufzuheben, Gitarre spielt, zu füttern."""
-    apart = not prefix or prefix[0].isupper()
+    """Prefix and verb at the end of a clause: aufhebt, aufzuheben, Gitarre spielt, zu füttern.
+
+    Nouns and infinitives (steigen lassen) are written apart from the verb.
+    """
+    apart = not prefix or prefix[0].isupper() or prefix.endswith("en")
     if apart:
         return " ".join(filter(None, [prefix, "zu" if zu else "", verb]))
     return prefix + ("zu" if zu else "") + verb

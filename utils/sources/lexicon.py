@@ -47,10 +47,12 @@ class Action:
     Attributes:
         by: the preposition before its object, or None.
         each: whether several people have one object each: two men ride horses.
+        single: whether there is one object at a time.
         last: whether the object stands after the place in German.
-        place: whether it needs a place.
+        place: "needed", "never", or "" for one that may be said.
         path: whether a way may follow.
         how: the English adverb that may follow, or "".
+        role: what else can be done meanwhile; see `goes_with`.
     """
 
     verb: Verb
@@ -60,10 +62,27 @@ class Action:
     where: frozenset[str]
     by: Preposition | None
     each: bool
+    single: bool
     last: bool
-    place: bool
+    place: str
     path: bool
     how: str
+    role: str
+
+    def goes_with(self, other: "Action") -> bool:
+        """Whether one can do `other`, named second, at the same time: sit and read, not swim."""
+        if self.role == "state":
+            return other.role not in ("state", "water")
+        return other.role in _MEANWHILE.get(self.role, ())
+
+
+_MEANWHILE = {
+    "posture": ("light", "voice", "load"),
+    "motion": ("voice", "load", "burden"),
+    "load": ("voice",),
+    "burden": ("voice",),
+}
+"""Roles of verbs, and the roles of what may be done besides."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +94,11 @@ class Place:
 
 
 class Pool(Generic[Drawn]):
-    """Things to draw from; the weight of the n-th is 1 / (n + 3), like that of words by rank."""
+    """Things to draw from; the weight of the n-th is 1 / (n + 2), like that of words by rank."""
 
     def __init__(self, items: Iterable[Drawn]) -> None:
         self.items = list(items)
-        self._weights = list(accumulate(1 / (place + 4) for place in range(len(self.items))))
+        self._weights = list(accumulate(1 / (place + 3) for place in range(len(self.items))))
 
     def draw(self, random: Random) -> Drawn:
         return random.choices(self.items, cum_weights=self._weights)[0]
@@ -154,19 +173,26 @@ class Lexicon:
             where=self._kinds(row.get("where", "anywhere")),
             by=Preposition(*row["by"]) if "by" in row else None,
             each=row.get("each", False),
+            single=row.get("single", False),
             last=row.get("last", False),
-            place=row.get("place", False),
+            place=row.get("place", ""),
             path=row.get("path", False),
             how=row.get("how", ""),
+            role=row.get("role", ""),
         )
 
 
 _NARROWED: dict[str, Callable[[Action], bool]] = {
     "any": lambda action: True,
-    "intransitive": lambda action: not action.what,
-    "passive": lambda action: len(action.verb.german) == 3 and not action.verb.reflexive,
-    "perfect": lambda action: len(action.verb.german) == 3,
+    "active": lambda action: action.role not in ("state", "posture"),
+    "passive": lambda action: _has_participle(action) and not (action.whom or action.each),
+    "perfect": lambda action: _has_participle(action),
 }
+"""Kinds of actions that a pattern can do with."""
+
+
+def _has_participle(action: Action) -> bool:
+    return len(action.verb.german) == 3
 
 
 @cache
