@@ -95,10 +95,11 @@ def _translating(
         "batch_size": 64,
         "learning_rate": 1e-3,
         "epochs": 15,
-        "min_updates": 1500,
+        "min_updates": 1000,
         "weight_decay": 0.01,
         "label_smoothing": 0.1,
         "dropout": 0.3,
+        "mixed_precision": True,
     }
     return Method(
         name=name,
@@ -382,7 +383,7 @@ METHODS: dict[str, Method] = {
             "Pre-trained encoder, new decoder",
             "from_encoder",
             needs_model=True,
-            encoder_rate=0.1,
+            encoder_rate=0.3,
         ),
         Method(
             name="token-counts",

@@ -189,6 +189,7 @@ def _new(problem: Problem, texts: Sequence[str], **shape: int) -> Translator:
         d_ff=4 * hyper["d_model"],
         max_length=problem.max_length,
         norm="pre",
+        positions="sinusoidal",
         dropout=hyper["dropout"],
     )
     return Translator(

@@ -664,26 +664,36 @@ def summaries(
 _WRITES = "warm-start"
 
 
-_TINY: Hyper = {"d_model": 64, "n_layers": 2, "vocab_size": 600, "epochs": 1, "min_updates": 20}
-_SMALL: Hyper = {"d_model": 128, "n_layers": 2, "vocab_size": 2000, "epochs": 10, "min_updates": 1}
-
-_TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, Hyper]] = {
-    "smoke": (
-        (200,),
-        20,
-        30,
-        {**_TINY, "n_beams": 2, "denoising_updates": 10},
-    ),
-    "quick": (
-        (2000,),
-        200,
-        200,
-        {**_SMALL, "dropout": 0.1, "denoising_updates": 300},
-    ),
-    "full": ((2000, None), 500, None, {}),
+_SHAPES: dict[str, Hyper] = {
+    "smoke": {"d_model": 64, "n_layers": 2, "vocab_size": 600, "n_beams": 2, "batch_size": 32},
+    "quick": {"d_model": 128, "n_layers": 2, "vocab_size": 2000, "dropout": 0.1, "batch_size": 32},
+    "full": {},
 }
-"""Training pairs, limits of the validation and the reported split, and settings of `translations`
-in each profile."""
+
+_TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, int, int]] = {
+    "smoke": ((200,), 20, 20, 20, 10),
+    "quick": ((500,), 100, 100, 800, 200),
+    "full": ((2000, None), 500, None, 4500, 4500),
+}
+"""Training pairs, limits of the validation and the reported split, and updates with few pairs, of
+`translations`: from scratch, and with a pre-trained encoder, whose updates take longer."""
+
+
+def _training_of_translation(method: str, profile: Profile, n: int | None) -> Hyper:
+    """After denoising, translating takes as many updates less: together as many as from scratch."""
+    *_, from_scratch, warm = _TRANSLATIONS[profile]
+    hyper: Hyper = {**_SHAPES[profile]}
+    if n is None:
+        return hyper
+    updates = warm if method == "seq2seq-warm-start" else from_scratch
+    if profile != "full":
+        hyper |= {"epochs": 1}
+        if method != "seq2seq-warm-start":
+            hyper |= {"learning_rate": 2e-3}
+    if method == "seq2seq-denoising":
+        first = 5 * updates // 8
+        return {**hyper, "denoising_updates": first, "min_updates": updates - first}
+    return {**hyper, "min_updates": updates}
 
 
 def translations(
@@ -702,7 +712,7 @@ def translations(
     With all pairs (`None` in `n_train`) there is no further text to learn from, so that denoising
     is left out. `hyper` takes the place of single settings.
     """
-    sizes, validation_limit, test_limit, training = _TRANSLATIONS[check(profile)]
+    sizes, validation_limit, test_limit, *_ = _TRANSLATIONS[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)
     cells = [
         Spec(
@@ -717,7 +727,9 @@ def translations(
             validation_limit=validation_limit,
             test_limit=test_limit,
             max_length=64,
-            hyper=_known(method, {**training, **(hyper or {})}),
+            hyper=_known(
+                method, {**_training_of_translation(method, check(profile), n), **(hyper or {})}
+            ),
         )
         for n in n_train or sizes
         for dataset in datasets or translation.DATASETS
