@@ -186,7 +186,9 @@ def in_float32(encoder: nn.Module) -> nn.Module:
         return encoder.to(runtime.device())
     from torch.utils import mkldnn
 
-    converted: nn.Module = mkldnn.to_mkldnn(encoder.cpu())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to build these layers in another way
+        converted: nn.Module = mkldnn.to_mkldnn(encoder.cpu())
     return converted
 
 
