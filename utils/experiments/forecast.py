@@ -7,7 +7,7 @@ import numpy as np
 from utils.adaptation import METHODS
 from utils.experiments.record import Record, is_stale
 from utils.experiments.spec import Spec
-from utils.tasks import question_answering
+from utils.tasks import question_answering, translation
 
 UNKNOWN_SECONDS = 30.0
 """Assumed for a method that has never been run here."""
@@ -43,6 +43,9 @@ _UNKNOWN_RATE = 1e11
 _TOKENS_A_SECOND = 2500
 """Assumed for training MiniLM on two cores."""
 
+_SECONDS_OF_A_TRANSLATION_UPDATE = 0.15
+"""Assumed for 64 captions on two cores, with 3 layers of 256."""
+
 _TOKENS_OF_A_WINDOW = 175
 """Mean length of a question with its paragraph in SQuAD."""
 
@@ -50,6 +53,8 @@ _TOKENS_OF_A_WINDOW = 175
 def _first_guess(spec: Spec) -> float:
     if _is_pretraining(spec):
         return _work(spec) / _UNKNOWN_RATE
+    if spec.task == translation.NAME and "batch_size" in spec.hyper:
+        return _work(spec) * _SECONDS_OF_A_TRANSLATION_UPDATE
     if spec.task == question_answering.NAME and "batch_size" in spec.hyper:
         windows = _work(spec) * float(spec.hyper["batch_size"])
         return windows * min(spec.max_length, _TOKENS_OF_A_WINDOW) / _TOKENS_A_SECOND
@@ -64,22 +69,23 @@ _ALL = 50_000
 """Stands for "all examples" where the data set has not been opened yet."""
 
 
-_ALL_QUESTIONS = 88_000
-"""The same for question answering."""
+_ALL_OF = {question_answering.NAME: 88_000, translation.NAME: 29_000}
+"""The same for single tasks."""
 
 
 def _work(spec: Spec) -> float:
     """Operations of pre-training, updates of another trained method, examples of any other."""
     if _is_pretraining(spec):
         return _operations(spec)
-    n = spec.n_train or (_ALL_QUESTIONS if spec.task == question_answering.NAME else _ALL)
+    n = spec.n_train or _ALL_OF.get(spec.task, _ALL)
     if "epochs" not in spec.hyper:
         return float(n)
     from utils.adaptation.training import count_updates
 
     given = {**METHODS[spec.method].defaults, **spec.hyper}
     hyper = {name: float(given[name]) for name in ("batch_size", "epochs", "min_updates")}
-    return float(given.get("further_updates", 0)) + float(
+    before = float(given.get("further_updates", 0)) + float(given.get("denoising_updates", 0))
+    return before + float(
         count_updates(n, int(hyper["batch_size"]), hyper["epochs"], int(hyper["min_updates"]))
     )
 
