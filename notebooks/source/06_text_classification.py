@@ -705,8 +705,7 @@ lesson.claim(
 
 # %%
 lesson.claim(
-    "On topics with 2,000 labels, fine-tuning beats TF-IDF by no more than it does on sentiment: "
-    "three points.",
+    "On topics with 2,000 labels, fine-tuning beats TF-IDF by more than three points.",
     better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
     worse={"method": "tfidf"},
     on={"dataset": "fancyzhx/ag_news", "n_train": 2000},

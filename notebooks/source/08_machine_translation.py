@@ -464,8 +464,8 @@ for text in ("The committee postponed its decision.", "Prices fell by three per 
     print(f"{text}  →  {translator.translate([text])[0]}")
 
 # %% [markdown]
-# Fluent, and about something else: a decoder writes what it has learned to write. BLEU on captions says
-# nothing of other text.
+# German words, and about something else: a decoder writes what it has learned to write. BLEU on
+# captions says nothing of other text.
 
 # %% [markdown]
 # ## 11 · The published results

@@ -15,12 +15,16 @@ from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flo
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.saved import Classifier, check_savable
 from utils.adaptation.span_extraction import span_training
-from utils.adaptation.training import Batch, Settings, Trainable, count_updates, train
+from utils.adaptation.training import (
+    CHECKPOINTED_UPDATES,
+    Batch,
+    Settings,
+    Trainable,
+    count_updates,
+    train,
+)
 from utils.pretraining.masking import IGNORED
 from utils.tasks import get_task, question_answering, tagging
-
-CHECKPOINTED_UPDATES = 1000
-"""Trainings of at least so many updates leave a checkpoint after each evaluation."""
 
 _PREDICTION_BATCH = 64
 

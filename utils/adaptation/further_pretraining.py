@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from utils import runtime
 from utils.adaptation.batching import Texts, Tokenised, by_length, tokenise, training_batches
 from utils.adaptation.encoder import forward_flops, load_masked_language_model, quiet
-from utils.adaptation.fine_tuning import CHECKPOINTED_UPDATES, full
+from utils.adaptation.fine_tuning import full
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.registry import get_method
-from utils.adaptation.training import Batch, Settings, train
+from utils.adaptation.training import CHECKPOINTED_UPDATES, Batch, Settings, train
 from utils.errors import CourseError
 from utils.pretraining.masking import IGNORED, mask_tokens
 from utils.pretraining.packing import Vocabulary, vocabulary_of

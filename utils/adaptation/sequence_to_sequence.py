@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from utils import runtime
 from utils.adaptation.batching import by_length, training_batches
 from utils.adaptation.method import Outcome, Problem
-from utils.adaptation.training import Batch, Progress, Settings, count_updates, train
+from utils.adaptation.training import (
+    CHECKPOINTED_UPDATES,
+    Batch,
+    Progress,
+    Settings,
+    count_updates,
+    train,
+)
 from utils.pretraining import unigram_log_probabilities
 from utils.pretraining.masking import IGNORED
 from utils.pretraining.model import load_encoder_decoder
@@ -141,6 +148,7 @@ def train_on_pairs(
             mixed_precision=hyper.get("mixed_precision", False),
             label_smoothing=hyper.get("label_smoothing", 0.0),
         ),
+        problem.checkpoint if n_updates >= CHECKPOINTED_UPDATES else None,
         rates=rates,
     )
     n_weights = float(sum(parameter.numel() for parameter in model.parameters()))

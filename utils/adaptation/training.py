@@ -20,6 +20,9 @@ from utils.pretraining.masking import IGNORED
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+CHECKPOINTED_UPDATES = 1000
+"""Trainings of at least so many updates leave a checkpoint after each evaluation."""
+
 
 @dataclass(frozen=True)
 class Settings:

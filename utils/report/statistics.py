@@ -150,10 +150,12 @@ def _cut_into(record: Record) -> tuple[Hashable, ...]:
 
 
 def vocabulary_size(record: Record) -> Value | None:
-    """Number of tokens that the method knows; None for methods without a vocabulary of their own.
+    """Number of tokens of a language model; None for methods without a vocabulary of their own.
 
-    Losses per token compare only where it is the same.
+    Losses per token compare only where it is the same. Scores of what was written do anyway.
     """
+    if record.spec.task not in PRETRAINING:
+        return None
     method = METHODS.get(record.spec.method)
     hyper = {**(method.defaults if method else {}), **record.spec.hyper}
     return hyper.get("vocab_size")

@@ -73,7 +73,7 @@ METRIC_TITLES = {
     "f1": "F1 of entities",
     "answer_f1": "F1 of answers",
     "rouge_l": "ROUGE-L",
-    "sentence_chrf": "chrF of sentences",
+    "sentence_chrf": "sentence chrF",
 }
 """The metrics that decide in some task, and what people call them."""
 
