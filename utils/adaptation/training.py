@@ -191,7 +191,7 @@ class _Gradients:
                 f"Memory does not suffice for {size} examples at a time. They now go in "
                 f"{self._n_parts} parts whose gradients are added up: the result is the same, "
                 "the training a little slower.",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _of(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
