@@ -382,7 +382,7 @@ def _find_record(key: str) -> Any:
 
 @app.command()
 def publish(
-    grid: Annotated[str, typer.Argument(help="Name of the grid to publish.")],
+    grid: Annotated[str | None, typer.Argument(help="Name of the grid to publish.")] = None,
     source: Annotated[
         Path | None, typer.Option("--from", help="Folder of records; default: your own.")
     ] = None,
@@ -399,6 +399,8 @@ def publish(
     if timings is not None:
         print(f"Published: {shown(publish_timings(timings))}")
         return
+    if grid is None:
+        raise CourseError("Say what to publish: the name of a grid, speed, or --timings FOLDER.")
     results, readme = runtime.results_dir(), runtime.project_root() / "README.md"
     if grid == "speed":
         changes = report.publish_speed(source or runtime.runs_dir(), results, readme)
