@@ -714,6 +714,11 @@ def translations(
     """
     sizes, validation_limit, test_limit, *_ = _TRANSLATIONS[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)
+
+    def draws(method: str, n: int | None) -> bool:
+        """Whether another seed changes anything: weights, or which pairs there are."""
+        return method.startswith("seq2seq") or (method == "word-by-word" and n is not None)
+
     cells = [
         Spec(
             task=translation.NAME,
@@ -735,7 +740,7 @@ def translations(
         for dataset in datasets or translation.DATASETS
         for method in methods or methods_for(translation.NAME)
         if n is not None or method != "seq2seq-denoising"
-        for seed in range(first_seed, first_seed + (1 if method == "copy-source" else n_seeds))
+        for seed in range(first_seed, first_seed + (n_seeds if draws(method, n) else 1))
     ]
     return Grid("translations", cells)
 
