@@ -485,9 +485,9 @@ if not published:
     skipped("Multi30k: no published records yet")
 
 # %% [markdown]
-# In the literature, a small Transformer reaches about 41 on this test set (Wu et al., 2021), with text in
-# lower case that was cut into words beforehand. By the signature above the same translations score
-# lower: these numbers must not stand in one column.
+# Papers on this test set often report BLEU of text in lower case that was cut into words beforehand (for
+# example Wu et al., 2021). By the signature above, the same translations get another score: the two
+# must not stand in one column.
 
 # %% [markdown]
 # ## 12 · How this goes wrong
