@@ -189,16 +189,23 @@ def onednn_pays() -> bool:
     AMD EPYC with AVX-512, 210 GFLOP/s against oneDNN's 450 (two cores, measured). False on a GPU.
     """
     import torch
-    from torch.utils import mkldnn
 
     if device().type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     layer, x = torch.nn.Linear(768, 768), torch.randn(768, 768)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch means to build these layers in another way
-        converted = mkldnn.to_mkldnn(layer)
+    converted = by_onednn(layer)
     with torch.inference_mode():
         return _best_seconds(lambda: layer(x)) >= 1.3 * _best_seconds(lambda: converted(x))
+
+
+def by_onednn(module: "torch.nn.Module") -> "torch.nn.Module":
+    """The module with its linear layers computed by oneDNN, on the CPU and for inference only."""
+    from torch.utils import mkldnn
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to build these layers in another way
+        converted: torch.nn.Module = mkldnn.to_mkldnn(module)
+    return converted
 
 
 def _matmul_seconds(dtype: "torch.dtype", where: "torch.device", size: int = 768) -> float:

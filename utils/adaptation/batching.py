@@ -53,7 +53,7 @@ class Tokenised:
 
 def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     """Ragged rows as one tensor (n_rows, longest row), filled up with `value`."""
-    table = torch.full((len(rows), max(map(len, rows))), value, dtype=torch.long)
+    table = torch.full((len(rows), max(map(len, rows), default=0)), value, dtype=torch.long)
     for place, row in enumerate(rows):
         table[place, : len(row)] = torch.as_tensor(row)
     return table

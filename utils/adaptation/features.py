@@ -182,14 +182,9 @@ def in_float32(encoder: nn.Module) -> nn.Module:
 
     Numbers differ in the last digits only, see `runtime.onednn_pays`.
     """
-    if not runtime.onednn_pays():
-        return encoder.to(runtime.device())
-    from torch.utils import mkldnn
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch means to build these layers in another way
-        converted: nn.Module = mkldnn.to_mkldnn(encoder.cpu())
-    return converted
+    if runtime.onednn_pays():
+        return runtime.by_onednn(encoder.cpu())
+    return encoder.to(runtime.device())
 
 
 def in_int8(encoder: nn.Module) -> nn.Module:

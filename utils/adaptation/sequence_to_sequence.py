@@ -95,10 +95,7 @@ def warm_start(problem: Problem) -> Outcome:
         in_pieces(examples, tokenizer, problem.max_length)
         for examples in (problem.train, problem.validation, problem.evaluation)
     )
-    counts = np.bincount(train_pairs.labels.flatten(), minlength=model.config.vocab_size)
-    counts[PAD] = 0
-    with torch.no_grad():
-        model.head.bias.copy_(unigram_log_probabilities(torch.from_numpy(counts)))
+    start_with_frequencies(model, train_pairs.labels)
     start_id = tokenizer.cls_token_id
 
     def validate(_: nn.Module) -> float:
@@ -111,6 +108,14 @@ def warm_start(problem: Problem) -> Outcome:
         written = write_texts(model, evaluation, tokenizer, problem.hyper.get("n_beams", 1))
         return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
     return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
+
+
+def start_with_frequencies(model: EncoderDecoder, labels: NDArray[np.int64]) -> None:
+    """Set the output bias to how frequent each token is among `labels`, padding left out."""
+    counts = np.bincount(labels.flatten(), minlength=model.config.vocab_size)
+    counts[PAD] = 0
+    with torch.no_grad():
+        model.head.bias.copy_(unigram_log_probabilities(torch.from_numpy(counts)))
 
 
 def train_on_pairs(

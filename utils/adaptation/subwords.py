@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from utils.adaptation.batching import fill
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -51,7 +53,4 @@ def encode(tokenizer: "Tokenizer", texts: Sequence[str], max_length: int) -> lis
 
 def table(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     """Ragged rows as one array (n_rows, longest row), filled up with `PAD`."""
-    filled = np.full((len(rows), max(map(len, rows), default=0)), PAD, dtype=np.int64)
-    for place, row in enumerate(rows):
-        filled[place, : len(row)] = row
-    return filled
+    return fill(rows, PAD).numpy()

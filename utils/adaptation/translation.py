@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,12 +19,13 @@ from utils.adaptation.sequence_to_sequence import (
     foretell,
     make_batch,
     search,
+    start_with_frequencies,
     train_on_pairs,
     work_of,
 )
 from utils.adaptation.training import Settings, train
 from utils.errors import CourseError
-from utils.pretraining import infill_text, unigram_log_probabilities
+from utils.pretraining import infill_text
 from utils.pretraining.model import load_encoder_decoder
 from utils.tasks import translation
 from utils.tasks.sequence_copying import SequencePairs
@@ -211,8 +211,7 @@ def _fit(
     model = translator.model
     pairs, validation = map(translator.pairs, (problem.train, problem.validation))
     if before is None:
-        counts = np.bincount(pairs.labels.flatten(), minlength=model.config.vocab_size)
-        _start_with_frequencies(model, counts)
+        start_with_frequencies(model, pairs.labels)
 
     def validate(_: nn.Module) -> float:
         return -float(foretell(model, validation, subwords.START)[:, 0].mean())
@@ -227,20 +226,12 @@ def _fit(
     return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
 
 
-def _start_with_frequencies(model: EncoderDecoder, counts: NDArray[np.int64]) -> None:
-    """The output bias: how frequent each token is among the targets."""
-    counts[subwords.PAD] = 0
-    with torch.no_grad():
-        model.head.bias.copy_(unigram_log_probabilities(torch.from_numpy(counts)))
-
-
 def _denoise(problem: Problem, translator: Translator) -> dict[str, float]:
     """Train the model to restore the unlabelled texts; what that cost."""
     hyper, model = problem.hyper, translator.model
     rows = subwords.encode(translator.subwords, problem.unlabelled, problem.max_length)
     targets = subwords.table(rows)
-    counts = np.bincount(targets.flatten(), minlength=model.config.vocab_size)
-    _start_with_frequencies(model, counts)
+    start_with_frequencies(model, targets)
     rng = np.random.default_rng(problem.seed)
     lengths = np.array([len(row) for row in rows])
     n_updates = hyper["denoising_updates"]

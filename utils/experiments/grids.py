@@ -705,12 +705,11 @@ def translations(
     seeds: int | None = None,
     first_seed: int = 0,
     model: str = MINILM,
-    hyper: Hyper | None = None,
 ) -> Grid:
     """Encoder–decoders from scratch, after denoising and with a pre-trained encoder: lesson 08.
 
     With all pairs (`None` in `n_train`) there is no further text to learn from, so that denoising
-    is left out. `hyper` takes the place of single settings.
+    is left out.
     """
     sizes, validation_limit, test_limit, *_ = _TRANSLATIONS[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)
@@ -732,9 +731,7 @@ def translations(
             validation_limit=validation_limit,
             test_limit=test_limit,
             max_length=64,
-            hyper=_known(
-                method, {**_training_of_translation(method, check(profile), n), **(hyper or {})}
-            ),
+            hyper=_known(method, _training_of_translation(method, check(profile), n)),
         )
         for n in n_train or sizes
         for dataset in datasets or translation.DATASETS

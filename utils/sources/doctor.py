@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from utils.errors import CourseError
-from utils.sources import captions, documentation, embedded, hub, mirror, models, revisions
+from utils.sources import embedded, hub, mirror, models, revisions
 from utils.sources.source import NotHere
 
 
@@ -47,8 +47,8 @@ def _hub() -> Availability:
 
 def _embedded() -> Availability:
     names = {dataset_id: corpus.name for dataset_id, corpus in embedded.REGISTRY.items()}
-    names |= dict.fromkeys(captions.STANDS_FOR, captions.NAME)
-    names |= dict.fromkeys(documentation.STANDS_FOR, documentation.NAME)
+    for maker in embedded.MAKERS:
+        names |= dict.fromkeys(maker.STANDS_FOR, maker.NAME)
     corpora = ", ".join(f"{name} for {dataset_id}" for dataset_id, name in names.items())
     corpora_names = dict.fromkeys(corpus.name for corpus in embedded.REGISTRY.values())
     lacking = [name for name in corpora_names if not (embedded.CORPORA / name).is_dir()]

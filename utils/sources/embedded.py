@@ -78,6 +78,10 @@ REGISTRY = {
 }
 
 
+MAKERS = (captions, documentation)
+"""Modules that make their data instead of reading them from `CORPORA`."""
+
+
 def load(
     dataset_id: str, config: str | None = None, *, few: bool = False
 ) -> "tuple[DatasetDict, Source]":
@@ -90,12 +94,11 @@ def load(
         NotHere: if there is none.
         CourseError: for a configuration other than "default", or a damaged file.
     """
-    if dataset_id in documentation.STANDS_FOR:
-        return documentation.load(dataset_id, few=few)
-    if dataset_id in captions.STANDS_FOR:
-        return captions.load(dataset_id, few=few)
+    for maker in MAKERS:
+        if dataset_id in maker.STANDS_FOR:
+            return maker.load(dataset_id, few=few)
     if dataset_id not in REGISTRY:
-        known = ", ".join([*REGISTRY, *captions.STANDS_FOR, *documentation.STANDS_FOR])
+        known = ", ".join([*REGISTRY, *(name for maker in MAKERS for name in maker.STANDS_FOR)])
         raise NotHere(f"no corpus stands in for it (there are: {known})")
     corpus = REGISTRY[dataset_id]
     folder = CORPORA / corpus.name

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
+from utils.metrics import ChrF, Sacrebleu
 from utils.tasks.splits import Splits, draw, sample
 
 if TYPE_CHECKING:
@@ -93,15 +94,13 @@ def score(
         predictions: (n_sentences,) translations.
         examples: the sentences.
     """
-    from sacrebleu.metrics import BLEU, CHRF
-
     if len(predictions) != len(examples):
         raise ValueError(f"{len(predictions)} translations for {len(examples)} sentences")
-    written, wanted = predictions.tolist(), [examples.targets]
-    each = sentence_chrf(written, examples.targets)
+    pairs = {"predictions": predictions.tolist(), "references": examples.targets}
+    each = sentence_chrf(*pairs.values())
     metrics = {
-        "bleu": float(BLEU().corpus_score(written, wanted).score),
-        "chrf": float(CHRF().corpus_score(written, wanted).score),
+        "bleu": float(Sacrebleu().compute(**pairs)["score"]),
+        "chrf": float(ChrF().compute(**pairs)["score"]),
         METRIC: float(each.mean(dtype=float)),
     }
     return metrics, {METRIC: each}
@@ -116,11 +115,7 @@ def sentence_chrf(written: list[str], wanted: list[str]) -> NDArray[np.float32]:
 
 def signature() -> str:
     """How BLEU is computed here; two values can be compared only if their signatures are equal."""
-    from sacrebleu.metrics import BLEU
-
-    bleu = BLEU()
-    bleu.corpus_score(["a"], [["a"]])
-    return str(bleu.get_signature())
+    return str(Sacrebleu().compute(predictions=["a"], references=["a"])["signature"])
 
 
 @cache
