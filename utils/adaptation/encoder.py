@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from torch import Tensor, nn
 from utils.errors import CourseError
 from utils.transformer.counting import encoder_flops
 
+_DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    *("dropout", "attention_dropout"),  # DistilBERT's
+)
+
 
 def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 0.0) -> Any:
     """The encoder at `model_path` in float32; with `pretrained=False` its shape, random weights.
@@ -18,15 +24,20 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
     `dropout` replaces the configuration's own rates. The pooler is left out: sentences are pooled
     by `mean_pool`.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(model_path)
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    kind: Any = MODEL_MAPPING[type(config)]
+    takes = signature(kind).parameters
+    without_pooler = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+    for name in _DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, dropout)
     if not pretrained:
-        return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
+        return AutoModel.from_config(config, dtype=torch.float32, **without_pooler)
     with quiet():
         return AutoModel.from_pretrained(
-            model_path, config=config, dtype=torch.float32, add_pooling_layer=False
+            model_path, config=config, dtype=torch.float32, **without_pooler
         )
 
 
@@ -128,9 +139,10 @@ class WordClassifier(TextClassifier):
 
 def forward_flops(config: Any, n_sequences: int, length: int) -> float:
     """`encoder_flops` of a model of the library, from its configuration."""
+    inner = config.hidden_dim if config.model_type == "distilbert" else config.intermediate_size
     return encoder_flops(
         config.hidden_size,
-        config.intermediate_size,
+        inner,
         config.num_hidden_layers,
         n_sequences,
         length,

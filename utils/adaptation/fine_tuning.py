@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from utils import runtime
-from utils.adaptation import parts
+from utils.adaptation import lower_layers, parts
 from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
@@ -102,18 +102,21 @@ def _fit(
         before_update=unfreeze,
     )
     shapes = [(len(batch), int(lengths[batch].max())) for batch in batches]
-    flops = 0.0
+    left_out = parts.frozen_share(encoder) if work.cost_before else 0.0
+    flops = work.cost_before.get("flops", 0.0)
     for update, shape in enumerate(shapes):
         if unfreeze is not None:
             unfreeze(update)
-        flops += (1 + parts.backward_share(encoder)) * forward_flops(encoder.config, *shape)
+        passes = 1 - left_out + parts.backward_share(encoder)
+        flops += passes * forward_flops(encoder.config, *shape)
+    weights = {id(p): p for module in (encoder, model) for p in module.parameters()}
     cost = {
-        "wall_seconds": progress.seconds,
+        "wall_seconds": work.cost_before.get("wall_seconds", 0.0) + progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(sum(size for size, _ in shapes)),
         "tokens_seen": float(sum(size * length for size, length in shapes)),
         "flops": flops,
-        "parameters": float(sum(p.numel() for p in model.parameters())),
+        "parameters": float(sum(p.numel() for p in weights.values())),
         "trainable_parameters": n_trained,
     }
     return Outcome(work.predict(), cost, progress.curve)
@@ -131,9 +134,10 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
         raise ValueError("fine-tuning needs a model")
     tokenised = tokenise(problem.train.texts, path, problem.max_length)
     validation = tokenise(problem.validation.texts, path, problem.max_length)
+    short = lower_layers.shorten(model, tokenised, validation)
 
     def make_batch(indices: NDArray[np.int64]) -> Batch:
-        inputs = _inputs(tokenised, indices)
+        inputs = _inputs(short.train, indices)
         if tags_words:
             tags = fill([problem.train.tags[i] for i in indices], IGNORED)
             labels = tags.masked_fill(inputs["words"].cpu() < 0, IGNORED)
@@ -142,7 +146,7 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
         return inputs, labels.to(runtime.device())
 
     def validate(model: nn.Module) -> float:
-        metrics, _ = task.score(predict(model, validation), problem.validation)
+        metrics, _ = task.score(predict(model, short.validation), problem.validation)
         return metrics[task.METRIC]
 
     def predict_evaluation() -> NDArray[Any]:
@@ -151,7 +155,8 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
             Classifier(model, path, problem.task, names, problem.max_length).save(problem.keep)
         return predict(model, tokenise(problem.evaluation.texts, path, problem.max_length))
 
-    return Trainable(model, tokenised.lengths(), make_batch, validate, predict_evaluation)
+    lengths = tokenised.lengths()
+    return Trainable(short.model, lengths, make_batch, validate, predict_evaluation, short.cost)
 
 
 def _unfreezing(

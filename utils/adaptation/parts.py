@@ -140,18 +140,25 @@ def decayed_rates(encoder: nn.Module, decay: float) -> list[tuple[list[nn.Parame
     ]
 
 
+def n_frozen(encoder: nn.Module) -> int:
+    """How many blocks there are below the lowest with a trained weight, the embeddings counted."""
+    trained = [any(p.requires_grad for p in block.parameters()) for block in blocks(encoder)]
+    return trained.index(True) if any(trained) else len(trained)
+
+
 def backward_share(encoder: nn.Module) -> float:
     """Operations of the backward pass, in forward passes through all layers; 2 if all are trained.
 
     One for gradients of activations, from the last layer down to the lowest that is trained, and
     one for gradients of weights, by the share of the matrices that are trained.
     """
-    embeddings, *layers = blocks(encoder)
-    trained = [any(p.requires_grad for p in layer.parameters()) for layer in layers]
-    if any(p.requires_grad for p in embeddings.parameters()):
-        lowest = 0
-    else:
-        lowest = trained.index(True) if any(trained) else len(layers)
+    layers = blocks(encoder)[1:]
     matrices = [p for layer in layers for p in layer.parameters() if p.ndim == 2]
     n_trained = sum(p.numel() for p in matrices if p.requires_grad)
-    return 1 - lowest / len(layers) + n_trained / sum(p.numel() for p in matrices)
+    return 1 - frozen_share(encoder) + n_trained / sum(p.numel() for p in matrices)
+
+
+def frozen_share(encoder: nn.Module) -> float:
+    """The share of the layers that are below the lowest with a trained weight."""
+    n_layers = len(blocks(encoder)) - 1
+    return max(0, n_frozen(encoder) - 1) / n_layers

@@ -80,6 +80,7 @@ class Trainable:
     make_batch: Callable[[NDArray[np.int64]], Batch]
     validate: Callable[[nn.Module], float]
     predict: Callable[[], NDArray[Any]]
+    cost_before: dict[str, float] = field(default_factory=dict)
 
 
 @runtime.reused_memory()

@@ -1,13 +1,16 @@
 """What is trained, what stays bit for bit, and what is added, on the packaged MiniLM."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from utils import sources
-from utils.adaptation import METHODS, Problem, fine_tuning, get_method, parts
-from utils.adaptation.encoder import TextClassifier, load_encoder
+from utils.adaptation import METHODS, Problem, fine_tuning, get_method, lower_layers, parts
+from utils.adaptation.batching import Tokenised, tokenise
+from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.training import Settings, _optimizer
 from utils.errors import CourseError
 from utils.tasks.text_classification import load, score, subset
@@ -98,12 +101,89 @@ def test_what_is_frozen_stays_bit_for_bit(outcomes, name: str) -> None:
             assert weights.equal(after[weights_name]), weights_name
 
 
-def test_what_the_trainings_cost(outcomes) -> None:
+def test_what_the_trainings_cost(outcomes, splits) -> None:
     flops = {name: outcome.cost["flops"] for name, (outcome, _) in outcomes.items()}
-    assert flops["top-layers"] == pytest.approx(flops["full"] * (1 + 2 / 6 + 2 / 6) / 3)
+    # A third of the layers forwards and backwards in each update, the others once for each text.
+    lengths = tokenise(problem(splits, "top-layers").train.texts, MODEL, 64).lengths()
+    once = forward_flops(load_encoder(MODEL).config, len(lengths), int(lengths.max()))
+    assert flops["top-layers"] == pytest.approx(flops["full"] / 3 + once * 4 / 6)
     assert flops["top-layers"] < flops["gradual-unfreezing"] < flops["full"]
     assert flops["bitfit"] == pytest.approx(flops["full"] * 2 / 3)
     assert flops["lora"] == pytest.approx(flops["full"] * 2 / 3, rel=0.02)
+
+
+def test_frozen_layers_are_computed_once_and_to_the_same_end(splits, monkeypatch) -> None:
+    n_tokens: list[int] = []
+    embeddings = type(load_encoder(MODEL).embeddings)
+    forward = embeddings.forward
+
+    def counted(self, input_ids, *args, **kwargs):
+        n_tokens.append(input_ids.numel())
+        return forward(self, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr(embeddings, "forward", counted)
+    settings = {"learning_rate": 1e-3, "min_updates": 12}
+    once = get_method("top-layers").fit(problem(splits, "top-layers", **settings))
+    seen_once = sum(n_tokens)
+    monkeypatch.setattr(lower_layers, "SHARED_BYTES", 0)
+    n_tokens.clear()
+    anew = get_method("top-layers").fit(problem(splits, "top-layers", **settings))
+    np.testing.assert_allclose(once.predictions, anew.predictions, atol=1e-4)
+    assert [point["validation"] for point in once.curve] == [
+        point["validation"] for point in anew.curve
+    ]
+    assert seen_once < sum(n_tokens) / 2
+    assert once.cost["flops"] < anew.cost["flops"]
+    assert once.cost["parameters"] == anew.cost["parameters"] == ALL
+    assert once.cost["trainable_parameters"] == anew.cost["trainable_parameters"]
+
+
+@pytest.fixture(scope="module")
+def distilbert(tmp_path_factory):
+    """A small DistilBERT, whose parts have other names, with MiniLM's tokenizer."""
+    from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
+
+    folder = tmp_path_factory.mktemp("distilbert")
+    torch.manual_seed(0)
+    config = DistilBertConfig(dim=16, hidden_dim=32, n_heads=2, n_layers=4)
+    DistilBertModel(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(MODEL).save_pretrained(folder)
+    return folder
+
+
+def test_frozen_layers_are_computed_once_for_words_too(distilbert) -> None:
+    model = WordClassifier(load_encoder(distilbert), 3).eval()
+    parts.top_layers(model.encoder, {"top_layers": 1})
+    train = Tokenised([[2, 7, 8, 3], [2, 9, 3]], 0, [[1, 2], [1]])
+    validation = Tokenised([[2, 5, 6, 7, 3]], 0, [[1, 3]])
+    short = lower_layers.shorten(model, train, validation)
+    assert len(parts.blocks(short.model.encoder)) == 2
+    assert len(parts.blocks(model.encoder)) == 5
+    for whole, numbered, rows in (
+        (train, short.train, [1, 0]),
+        (validation, short.validation, [0]),
+    ):
+        expected = model(**whole.batch(rows))
+        torch.testing.assert_close(short.model.eval()(**numbered.batch(rows)), expected)
+    model = WordClassifier(load_encoder(distilbert, dropout=0.1), 3)
+    parts.top_layers(model.encoder, {"top_layers": 1})
+    assert lower_layers.shorten(model, train, validation).model is model  # drawn anew each time
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("frozen", "frozen-cls", "frozen-mixture", "frozen-int8", "probe-2", "random-init"),
+        *("full", "layer-decay", "gradual-unfreezing", "top-layers", "bitfit", "lora"),
+    ],
+)
+def test_distilbert_is_adapted_like_bert(splits, distilbert, name: str) -> None:
+    given = problem(splits, name)
+    if "min_updates" not in METHODS[name].defaults:
+        given = replace(given, hyper=METHODS[name].defaults)
+    outcome = get_method(name).fit(replace(given, model_path=distilbert))
+    assert outcome.predictions.shape == (100, 2)
+    assert outcome.cost["flops"] > 0
 
 
 def test_lora_begins_as_nothing_and_can_be_merged() -> None:
