@@ -257,7 +257,7 @@ for name, (prepare, settings) in rungs.items():
     model = load_encoder(folder)
     prepare(model, settings)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    operations = 1 + parts.backward_share(model)
+    operations = 1 - parts.frozen_share(model) + parts.backward_share(model)
     print(f"{name:12} {trained:>11,} {trained / total:7.2%}  {operations:.2f} forward passes")
 
 # %% [markdown]
@@ -265,7 +265,9 @@ for name, (prepare, settings) in rungs.items():
 # for the gradients of activations, one for those of weights. With LoRA, adapters or BitFit hardly any
 # matrix needs a gradient, but the *activations* do, all the way down, since the lowest trained weight
 # is in the first layer. So an update costs about two passes and not "0.3 % of the work". The top
-# layers save more, as nothing below them needs any gradient.
+# layers save more: nothing below them needs any gradient, and what the layers below make of a text is
+# the same in every update, so that it is computed once for each text and kept. (With dropout it would
+# not be the same; here there is none.)
 #
 # What few trained weights do save is memory for the optimiser (AdamW keeps two numbers for each), and
 # disk: a hundred tasks are a hundred copies of 90 MB, or of 300 kB.
@@ -281,7 +283,11 @@ for name, (prepare, settings) in rungs.items():
 # - **gradual unfreezing** (Howard and Ruder, 2018): the classifier first, then one layer more at a
 #   time, from the top;
 # - **smaller steps for lower layers** (discriminative fine-tuning): layer $k$ of $L$ gets the rate
-#   $\eta\,\gamma^{L-k}$.
+#   $\eta\,\gamma^{L-k}$;
+# - **further pre-training** (Howard and Ruder, 2018; Sun et al., 2019; Gururangan et al., 2020): before
+#   any label is looked at, the model goes on hiding and guessing tokens (lesson 03), now in the texts
+#   of the task. Labels are dear and texts are cheap, so all texts of the training split are read,
+#   however few have a label. What it finds out serves every number of labels, so it is done once.
 
 # %%
 from utils.adaptation.training import learning_rate_factor
@@ -643,6 +649,7 @@ quiz("05")
 # - Houlsby et al., *Parameter-Efficient Transfer Learning for NLP*, 2019, ICML: adapters.
 # - Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models*, 2022, ICLR.
 # - Ben Zaken, Goldberg and Ravfogel, *BitFit*, 2022, ACL.
+# - Gururangan et al., *Don't Stop Pretraining*, 2020, ACL: further pre-training, when it helps.
 # - Mosbach, Andriushchenko and Klakow, *On the Stability of Fine-tuning BERT*, 2021, ICLR.
 # - Kumar et al., *Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution*,
 #   2022, ICLR: when test texts are of another kind than the labelled ones, frozen can win.

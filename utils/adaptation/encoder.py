@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.errors import CourseError
+from utils.transformer.attention import single_precision_on_cpu
 from utils.transformer.counting import encoder_flops
 
 _DROPOUTS = (
@@ -28,17 +30,36 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
 
     config = AutoConfig.from_pretrained(model_path)
     kind: Any = MODEL_MAPPING[type(config)]
-    takes = signature(kind).parameters
-    without_pooler = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+    given: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": _attention()}
+    if "add_pooling_layer" in signature(kind).parameters:
+        given["add_pooling_layer"] = False
     for name in _DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, dropout)
     if not pretrained:
-        return AutoModel.from_config(config, dtype=torch.float32, **without_pooler)
+        return AutoModel.from_config(config, **given)
     with quiet():
-        return AutoModel.from_pretrained(
-            model_path, config=config, dtype=torch.float32, **without_pooler
-        )
+        return AutoModel.from_pretrained(model_path, config=config, **given)
+
+
+@cache
+def _attention() -> str:
+    """The library's fused attention, but as `single_precision_on_cpu` has it."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attend(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *others: Any, **named: Any
+    ) -> tuple[Tensor, None]:
+        with single_precision_on_cpu(query, key, value) as (q, k, v):
+            output, weights = sdpa_attention_forward(module, q, k, v, *others, **named)
+        return output.to(value.dtype), weights
+
+    name = "sdpa_in_single_precision_on_cpu"
+    AttentionInterface.register(name, attend)
+    AttentionMaskInterface.register(name, sdpa_mask)
+    return name
 
 
 def load_masked_language_model(model_path: Path, *, dropout: float = 0.0) -> Any:
@@ -62,7 +83,11 @@ def load_masked_language_model(model_path: Path, *, dropout: float = 0.0) -> Any
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
     with quiet():
         model, found = AutoModelForMaskedLM.from_pretrained(
-            model_path, config=config, dtype=torch.float32, output_loading_info=True
+            model_path,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=_attention(),
+            output_loading_info=True,
         )
     if any(name.startswith("cls.predictions.transform") for name in found["missing_keys"]):
         transform = model.cls.predictions.transform
