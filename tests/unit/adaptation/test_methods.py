@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from utils import sources
 from utils.adaptation import METHODS, Problem, get_method, methods_for
+from utils.adaptation.batching import tokenise
 from utils.adaptation.encoder import TextClassifier, forward_flops, load_encoder, mean_pool
 from utils.adaptation.features import extract
 from utils.errors import CourseError
@@ -110,6 +111,26 @@ def test_flops_equal_those_that_torch_counts():
 def test_dropout_replaces_that_of_the_configuration():
     assert load_encoder(MODEL, dropout=0.25).config.hidden_dropout_prob == 0.25
     assert load_encoder(MODEL).config.attention_probs_dropout_prob == 0.0
+
+
+def test_attention_is_in_single_precision_under_autocast_on_a_cpu(monkeypatch):
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    seen = set()
+
+    def recorded(query, *others, **named):
+        seen.add(query.dtype)
+        return kernel(query, *others, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", recorded)
+    batch = tokenise(["a film", "a much longer film about nothing"], MODEL, 32).batch([0, 1])
+    encoder = load_encoder(MODEL).eval().cpu()
+    with torch.inference_mode():
+        exact = encoder(**batch).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16):
+            half = encoder(**batch).last_hidden_state
+    assert seen == {torch.float32}
+    assert (half - exact).abs().max() > 1e-4, "nothing was computed in half precision"
+    torch.testing.assert_close(half.float(), exact, rtol=0, atol=0.1)
 
 
 def test_random_initialisation_has_the_same_shape_and_other_weights():

@@ -1,6 +1,7 @@
 """Attention against values computed by hand, against the fused kernel, and its invariants."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -120,3 +121,28 @@ def test_gradient_of_softmax() -> None:
     jacobian = torch.autograd.functional.jacobian(lambda s: s.softmax(dim=-1), scores)
     formula = torch.diag(weights) - torch.outer(weights, weights)  # a_i (δ_ij - a_j)
     torch.testing.assert_close(jacobian, formula)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_half_precision_is_computed_in_single_precision_on_a_cpu(
+    masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    seen: list[torch.dtype] = []
+
+    def recorded(query: Tensor, key: Tensor, value: Tensor, **named: Any) -> Tensor:
+        output = kernel(query, key, value, **named)
+        seen.extend(each.dtype for each in (query, key, value, output))
+        return output
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", recorded)
+    inputs = [random(2, 3, 5, 4, seed=i).bfloat16().requires_grad_() for i in range(3)]
+    mask = causal_mask(5, 5) if masked else None
+    with torch.autocast("cpu", torch.bfloat16):
+        output = fused_attention(*inputs, mask)
+    assert seen == [torch.float32] * 4
+    assert output.dtype == torch.bfloat16
+    expected, _ = attention(*(each.detach().float() for each in inputs), mask)
+    torch.testing.assert_close(output.float(), expected, rtol=0.01, atol=0.01)
+    output.sum().backward()
+    assert all(each.grad is not None and each.grad.dtype == torch.bfloat16 for each in inputs)
