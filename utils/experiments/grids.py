@@ -617,7 +617,13 @@ def entities(
 _SUMMARIES: dict[Profile, tuple[str, int, int | None, int, Hyper]] = {
     "smoke": (summarisation.DOCSTRINGS, 20, 40, 64, {"epochs": 1, "min_updates": 4}),
     "quick": (summarisation.DOCSTRINGS, 100, 200, 128, {"epochs": 4, "min_updates": 1}),
-    "full": (summarisation.DIALOGUES, 500, None, 256, {"epochs": 4, "n_beams": 4}),
+    "full": (
+        summarisation.DIALOGUES,
+        500,
+        None,
+        256,
+        {"epochs": 4, "n_beams": 4, "mixed_precision": True},
+    ),
 }
 """Data set, limits of the validation and the reported split, tokens of a text, and settings of the
 warm start, of `summaries`."""
