@@ -570,7 +570,11 @@ of `entities`. The small numbers are what the stand-ins have.
 
 4,000 is more than either validation split has: all of it chooses the best point and is reported."""
 
-_ENTITY_RATES: list[Hyper] = [{"learning_rate": rate, "epochs": 5} for rate in (1e-4, 2e-4, 3e-4)]
+_ENTITY_RATES: list[Hyper] = [
+    {"learning_rate": rate, "epochs": 10, "dropout": 0.1} for rate in (1e-4, 2e-4, 3e-4)
+]
+"""With half the epochs and no dropout, F1 on the validation split was .017 lower in a trial with
+3,000 sentences."""
 
 
 def entities(
