@@ -103,7 +103,7 @@ runtime.seed_everything(SEED)
 # | frozen features | $\Delta = 0$ | none; the classifier alone |
 # | BitFit | biases | about $11\,L\,d$ |
 # | LoRA | $\Delta W = \frac{\alpha}{r} B A$ of rank $r$, in some matrices | $4\,L\,d\,r$ for queries and values |
-# | adapters | none in $\theta$, but new small layers of width $b$ in between | about $4\,L\,d\,b$ |
+# | adapters | layer norms; and new small layers of width $b$ in between | about $4\,L\,d\,b$ |
 # | top $k$ layers | all weights of the highest layers | about $12\,k\,d^2$ |
 # | fine-tuning | everything | $\lvert\theta\rvert$ |
 #
@@ -163,10 +163,11 @@ for name, features in (("[CLS]", cls), ("mean", means[-1]), ("last four", last_f
 
 # %% [markdown]
 # The mixture comes from ELMo (Peters et al., 2018): the classifier decides itself how much of each
-# layer it wants. Weights and classifier are learned together. Mind the factor $\gamma$. Where layers
-# differ, their sum is shorter than each of them, a short vector needs large weights in the
-# classifier, and large weights are penalised: without $\gamma$ the "mixture" ended as one single
-# layer, weight 1.000, on every data set that we looked at.
+# layer it wants. Weights and classifier are learned together. ELMo learns $\gamma$, too; here each layer is
+# standardised, and $\gamma$ is computed so that the mixture has the mean square 1. It is needed: where
+# layers differ, their sum is shorter than each of them, a short vector needs large weights in the
+# classifier, and these are penalised. Without $\gamma$ the penalty favours a single layer over any
+# mixture.
 
 # %%
 from utils.adaptation.mixture import LayerMixture
@@ -182,14 +183,14 @@ show_source(LayerMixture)
 # | $h^{(k)}_t$ | `hidden_states` | (L + 1, batch, length, d) | `test_each_choice_equals_what_the_library_gives` |
 # | $\bar h^{(k)}$ | `means` | (L + 1, batch, d) | `test_features_equal_those_of_sentence_transformers` |
 # | $s$ | `weights_` | (L + 1,), sum 1 | `test_the_layer_that_tells_most_weighs_most` |
-# | $\Delta W$ | `lora_B @ lora_A` | (d, d), rank ≤ r | `test_lora_begins_as_nothing_and_can_be_merged` |
+# | $\Delta W = \frac{\alpha}{r} B A$ | `scaling * lora_B @ lora_A` | (d, d), rank ≤ r | `test_lora_begins_as_nothing_and_can_be_merged` |
 # | trained weights | `requires_grad` | – | `test_trainable_weights_by_formula` |
 
 # %% [markdown]
 # ## 3 · A few weights: BitFit, LoRA, adapters
 #
-# **BitFit** (Ben Zaken et al., 2022) trains the biases. They are the smallest part of a Transformer,
-# and every layer has some:
+# **BitFit** (Ben Zaken et al., 2022) trains the biases. They are about one weight in a thousand, and every
+# layer has some:
 
 # %%
 from utils.adaptation import parts
@@ -235,14 +236,15 @@ print(f"changed by merging: {(merged - beside).abs().max():.1e}")
 
 # %% [markdown]
 # **Adapters** (Houlsby et al., 2019) are small layers that are put in between, with a path around
-# them. They begin as (nearly) nothing, too. As they are not linear, they cannot be merged, and every
+# them. The layer norms of the layers are trained with them. They begin as (nearly) nothing, too. As they are not linear, they cannot be merged, and every
 # prediction passes through them:
 
 # %%
 show_source(parts.Adapter)
 
 # %% [markdown]
-# How many weights is that? Counted, beside the formulas of section 1 (with $d = 384$, $L = 6$):
+# How many weights is that? Compare the counts with the formulas of section 1 ($d = 384$, $L = 6$, $r = 8$,
+# $b = 48$):
 
 # %%
 rungs = {
@@ -317,7 +319,8 @@ for place, (weights, factor) in enumerate(rates):
 # ## 5 · The ladder, run here
 #
 # The same examples for all, and no tuning in this small run, which leaves the slowest rungs out too.
-# The published one below has all of them, and tunes every method with the same number of trials.
+# The published one below tunes every method with the same number of trials; rungs whose records are not
+# published yet are missing from it.
 # *Probe of layer k* is a linear classifier on the mean hidden state of that layer.
 
 # %%
@@ -334,7 +337,7 @@ show_table(ladder_table(records, n_labels))
 
 # %% [markdown]
 # Methods are sorted by how many weights the labels change. Look at three things before you believe
-# any difference: how wide the intervals are (one seed, a few hundred test examples), how *random
+# any difference: how wide the intervals in the figure below are (one seed, a few hundred test examples), how *random
 # initialisation* does with the very same updates, and what the cheapest rung within reach of the best
 # costs.
 
@@ -411,7 +414,7 @@ from utils.report import cost_curves
 show_figure(cost_curves(select(ladder, dataset="stanfordnlp/sst2", method=shown), "flops"))
 
 # %% [markdown]
-# ## 7 · Instability, and its cure
+# ## 7 · How much do seeds matter?
 #
 # With few labels, the same method gives another result with each seed. The standard deviation over
 # seeds says how much you gamble if you run it once:
@@ -419,24 +422,31 @@ show_figure(cost_curves(select(ladder, dataset="stanfordnlp/sst2", method=shown)
 # %%
 from utils.report.statistics import mean_and_sd
 
-few = select(ladder, n_train=64, split="test")
-for dataset in LADDER_DATA:
-    for method in ("frozen", "full", "full-long"):
-        if found := select(few, dataset=dataset, method=method):
-            mean, deviation = mean_and_sd([record.score for record in found])
-            print(f"{dataset:18} {method:10} {mean:6.1%} ± {deviation or 0:5.1%}"
-                  f"  ({len(found)} seeds, 64 labels)")  # fmt: skip
+for n, methods in ((64, ("frozen", "full")), (500, ("frozen", "full", "full-long"))):
+    for dataset in LADDER_DATA:
+        for method in methods:
+            if found := select(ladder, n_train=n, split="test", dataset=dataset, method=method):
+                mean, deviation = mean_and_sd([record.score for record in found])
+                print(f"{n:3} labels  {dataset:18} {method:10} {mean:6.1%} ± {deviation or 0:5.1%}"
+                      f"  ({len(found)} seeds)")  # fmt: skip
 
 # %% [markdown]
-# Two things are mixed in there: the draw of the labels, which no recipe can cure, and the training.
-# All methods of this course get at least 150 updates, which is half the cure of Mosbach et al. already
-# (lesson 01 shows what happens with six). *Fine-tuning, 20 epochs* is the other half.
+# Two things are mixed in there: the draw of the labels, which no recipe can cure, and the training. On
+# sentiment and topics, fine-tuning spreads about as much as frozen features, although a logistic
+# regression has no random training at all: nearly all of this spread must come from the draw of the
+# labels.
+#
+# In the published runs all methods get at least 150 updates. With 64 labels these are 75 passes, more than
+# the 20 of Mosbach et al., so the few updates that they blame do not occur here (lesson 01 shows what
+# happens with six). From 241 labels on, 20 epochs are more than 150 updates: *Fine-tuning, 20 epochs*
+# tries them with 500 labels.
 
 # %% [markdown]
 # ## 8 · How this goes wrong
 #
-# **One learning rate for all.** A method that trains few weights needs larger steps. Whoever compares
-# LoRA and fine-tuning at the rate that suits fine-tuning has shown nothing about LoRA:
+# **One learning rate for all.** A method that trains few weights needs larger steps. Whoever gives LoRA
+# the rate of fine-tuning has shown nothing about LoRA. Here with 2e-5, one of the rates that Devlin et al.
+# (2019) recommend for fine-tuning BERT (our fine-tuning takes 1e-4):
 
 # %%
 (lora,) = select(records, method="lora", n_train=n_labels, seed=SEED)
@@ -453,21 +463,24 @@ for record in (at_small_rate, lora):
 #   others are regularised. All linear classifiers here standardise first.
 # - **Frozen, but not in `eval` mode.** Dropout goes on in a frozen encoder that is left in training
 #   mode, and the "fixed" features are different ones each time.
-# - **`requires_grad=False`, and the optimiser still moves the weight.** Weight decay needs no
-#   gradient in some optimisers. Compare the weights before and after, bit for bit; the tests of this
-#   course do.
+# - **`requires_grad=False`, and the optimiser still moves the weight.** A weight that is frozen *after* a
+#   backward pass keeps its old gradient, or a gradient of zeros, and AdamW goes on with momentum and
+#   weight decay. Set `weight.grad = None`, or leave it out of the optimiser. Compare the weights before
+#   and after, bit for bit; the tests of this course do.
 # - **[CLS] of a model that never used it.** It is a summary only if something trained it to be one.
 #   MiniLM was tuned with the mean.
 # - **Seconds of one machine as *the* cost.** Frozen features win by far where they are computed once
 #   and used often; where each text comes once, prediction costs the same for all.
-# - **Probes as proof.** That a linear classifier finds sentiment in layer 4 says that the information
-#   is there, not that the model uses it (Hewitt and Liang, 2019). Lesson 13 comes back to this.
+# - **Probes as proof.** A probe may have learned the task by itself (Hewitt and Liang, 2019, compare it
+#   with labels drawn at random). And what a probe finds need not be what the model uses (Elazar et al.,
+#   2021). Lesson 13 comes back to this.
 
 # %% [markdown]
 # ## 9 · What the papers measured
 #
 # **BERT** (Devlin et al., 2019, table 7): entities on CoNLL-2003, F1 on the *development* split. The
-# features of the frozen model go into a bidirectional LSTM with 768 units, not into a linear layer:
+# features of the frozen model go into a bidirectional LSTM with two layers of 768 units, not into a linear
+# layer:
 #
 # | BERT-base | F1, dev |
 # |---|---:|
@@ -490,9 +503,10 @@ for record in (at_small_rate, lora):
 # | frozen | 92.2 | 93.0 | 84.6 | 84.8 | 86.4 | 78.1 | 82.9 |
 # | fine-tuned | 92.4 | 93.5 | 84.6 | 85.8 | 88.7 | 84.8 | 87.1 |
 #
-# About equal on single sentences; where two sentences are compared (MRPC, STS-B), fine-tuning gains
-# most, since BERT was pre-trained on pairs. **Sun et al.** (2019) on AG News, error in percent:
-# BERT-base as features 5.92, fine-tuned 5.25, further pre-trained on the task's text and then
+# About equal on single sentences, and on MNLI, which has pairs. On the other pairs fine-tuning gains 1.0
+# (SICK-E) to 6.7 points (MRPC); the authors suppose that it helps that BERT was pre-trained on pairs.
+# **Sun et al.** (2019) on AG News, error in percent: BERT-base as features (read by a bidirectional LSTM)
+# 5.92, fine-tuned 5.25, further pre-trained on the task's text and then
 # fine-tuned 4.80.
 
 # %% [markdown]
@@ -505,18 +519,22 @@ for record in (at_small_rate, lora):
 # | adapters | 0.3 million | 94.2 |
 # | LoRA | 0.3 million | 95.1 |
 #
-# With so many labels, a few hundred thousand weights are enough for all of them to be within about a
-# point of each other. None of these tables says what happens with 64 labels. Ours does.
+# With so many labels, a few hundred thousand weights are enough for all of them to be within one and a half
+# points of each other. None of these tables says what happens with 64 labels. Section 6 does, for the rungs
+# that it lists.
 
 # %% [markdown]
 # ## 10 · Claims
 #
 # Written before the full measurement, decided on the published records (MiniLM; it has not seen these
-# data sets as far as its publisher says). Together they are the **decision rule** of this lesson:
+# data sets as far as its publisher says). With lesson 01 they test a **decision rule**. Read the verdicts
+# before you follow it:
 #
-# 1. With few labels and no time, freeze; it costs one pass.
-# 2. If you tune, LoRA gives what fine-tuning gives, and 300 kB to keep.
-# 3. For words in context (entities), tune: the vectors of a sentence encoder do not tell enough.
+# 1. No time? Freeze: it costs one pass. It may cost accuracy, too, and lesson 01 says how much with 16
+#    labels.
+# 2. If you tune, try LoRA first: 300 kB to keep. Claim 2 says whether it costs accuracy.
+# 3. For words in context (entities), tune, or at least do not read the last layer alone (claims 1, 3 and
+#    5).
 
 # %%
 lesson.claim(
@@ -566,10 +584,11 @@ lesson.claim(
 
 # %%
 lesson.claim(
-    "Twenty epochs are not worse than three by a point or more with 64 labels, on sentiment and topics.",
+    "Twenty epochs (313 updates) are not worse than 150 updates by a point or more with 500 labels, on "
+    "sentiment and topics.",
     better={"method": "full-long", "model": "sentence-transformers/all-MiniLM-L6-v2"},
     worse={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
-    on={"dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"], "n_train": 64},
+    on={"dataset": ["stanfordnlp/sst2", "fancyzhx/ag_news"], "n_train": 500},
     kind="not worse",
     margin=0.01,
 )
@@ -653,6 +672,7 @@ quiz("05")
 # - Mosbach, Andriushchenko and Klakow, *On the Stability of Fine-tuning BERT*, 2021, ICLR.
 # - Kumar et al., *Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution*,
 #   2022, ICLR: when test texts are of another kind than the labelled ones, frozen can win.
+# - Elazar, Ravfogel, Jacovi and Goldberg, *Amnesic Probing*, 2021, TACL.
 # - Hewitt and Liang, *Designing and Interpreting Probes with Control Tasks*, 2019, EMNLP.
 #
 # Lesson 06 does one task from end to end; lesson 17 runs this ladder on your own data.

@@ -25,7 +25,7 @@
 # vector of the text. A translator has to *say* the text again, word by word, in a language that the
 # pre-trained encoder may never have seen. This lesson builds an encoder–decoder that translates
 # English to German, and then starts it in three ways: from nothing, from text in both languages
-# that nobody has translated, and with a pre-trained English encoder.
+# without being told what translates what, and with a pre-trained English encoder.
 #
 # **After this lesson you can**
 #
@@ -95,7 +95,8 @@ runtime.seed_everything(SEED)
 # %% [markdown]
 # ## 1 · Sentences and their translations
 #
-# **Multi30k** (Elliott et al., 2016) has 29,000 English image captions with a German translation. Where
+# **Multi30k** (Elliott et al., 2016) has 29,000 training pairs: English image captions, each with a German
+# translation. Where
 # it cannot be reached, a stand-in of this course takes its place: captions that an *exact grammar*
 # writes in both languages at once. Its German is correct, and its world is small: scores on it are
 # higher than on real captions, and not comparable with them.
@@ -119,9 +120,10 @@ for i in range(4 if MAY_SHOW else 0):
     print(f"{train.sources[i]}\n   {train.targets[i]}")
 
 # %% [markdown]
-# Look at where the verbs stand. English and German agree on little of the order: a German clause may
-# begin with the place and then put the verb before its subject, a prefix of the verb goes to the end
-# of the clause, and in subordinate clauses all of it does. A translator has to reorder.
+# Look at where the verbs stand. Much of the order is the same in both languages, but not that of the
+# verbs: if a German clause begins with the place, the verb stands before its subject; a prefix of the verb
+# goes to the end of the clause; and in a subordinate clause the whole verb stands at the end. A translator
+# has to reorder.
 
 # %% [markdown]
 # ## 2 · A baseline that reads no order
@@ -131,10 +133,11 @@ for i in range(4 if MAY_SHOW else 0):
 # has said which word belongs to which. **IBM Model 1** (Brown et al., 1993) finds out by itself: it
 # shares each German word $f$ out among the English words $e$ of its sentence,
 #
-# $$ c(e, f) = \sum_{\text{pairs}} \; \sum_{f' = f} \frac{t(f \mid e)}{\sum_{e'} t(f \mid e')},
+# $$ c(e, f) = \sum_{(x, y)} n_x(e)\, n_y(f)\, \frac{t(f \mid e)}{\sum_{e' \in x} t(f \mid e')},
 # \qquad t(f \mid e) \leftarrow \frac{c(e, f)}{\sum_{f'} c(e, f')}, $$
 #
-# and again with the new $t$. Words that keep meeting find each other:
+# with $n_x(e)$ how often $e$ stands in the source sentence $x$ (where $e'$ runs over all words) and
+# $n_y(f)$ how often $f$ stands in its translation $y$; and again with the new $t$. Words that keep meeting find each other:
 
 # %%
 from utils.adaptation.lexical_translation import learn_lexicon, words
@@ -151,13 +154,16 @@ for i in range(3):
     print("  ", " ".join(best.get(word, word) for word in words(test.sources[i])))
 
 # %% [markdown]
-# The words are there. Order, endings and everything that English does not say are not.
+# Most nouns and adjectives are there. Words that stand together in nearly every pair, such as *is* and the
+# full stop, are taken for one another, and rare words may be wrong or stay English. Order and endings are
+# missing.
 
 # %% [markdown]
 # ## 3 · BLEU, by hand
 #
 # **BLEU** (Papineni et al., 2002) compares a translation with a reference: how many of its runs of
-# one to four words stand in the reference, too? Matches $m_n$ and runs $l_n$ are counted over *all*
+# one to four words stand in the reference, too? A run counts at most as often as it stands in the
+# reference (*clipping*), or *the the the* would be perfect. Matches $m_n$ and runs $l_n$ are counted over *all*
 # sentences before anything is divided:
 #
 # $$ \text{BLEU} = 100 \cdot \min\!\left(1, e^{1 - r/c}\right) \cdot
@@ -213,7 +219,8 @@ for changes in ({}, {"tokenize": "none"}, {"lowercase": True, "tokenize": "char"
 # One vocabulary for both: names, numbers, marks and related words (*Hand*, *warm*) are learned once, and
 # one table of vectors serves encoder, decoder and output. **Byte pair encoding** (Sennrich et al., 2016)
 # joins the most frequent pair of neighbours, again and again. Frequent words end up whole, rare ones in
-# pieces, and nothing is unknown.
+# pieces, and no word is unknown, as long as its characters stand in the training text. (BPE over bytes, as
+# in GPT-2, drops that condition.)
 
 # %%
 from utils.adaptation.subwords import END, START, learn_subwords
@@ -234,6 +241,10 @@ whole = sorted((token.strip("▁") for token in shared if token.startswith("▁"
 print("the longest that begin a word:", ", ".join(whole[-12:]))
 
 # %% [markdown]
+# With few pairs little is shared, and equal spelling is not equal meaning: *hat* is a thing to wear in
+# English and a form of *haben* in German. Languages with more names and loanwords in common gain more.
+
+# %% [markdown]
 # ## 5 · Teacher forcing and label smoothing
 #
 # In training, the decoder sees the *true* words before each place and is asked for the next one, for
@@ -247,9 +258,9 @@ print("the longest that begin a word:", ", ".join(whole[-12:]))
 # It punishes certainty: several translations are right, and the reference is one of them.
 
 # %%
-from utils.adaptation.translation import from_scratch
+from utils.adaptation.sequence_to_sequence import make_batch
 
-show_source(from_scratch)
+show_source(make_batch)
 
 # %% [markdown]
 # | symbol | variable | shape | asserted by the test |
@@ -266,14 +277,21 @@ show_source(from_scratch)
 #
 # 1. **From scratch**: random weights.
 # 2. **After denoising**: first, the model restores spoilt sentences of *either* language (text
-#    infilling, as in BART and mBART; Liu et al., 2020). Nobody needs to have translated these. It reads
-#    both languages and writes both before it sees the first pair.
+#    infilling, as in BART and mBART; Liu et al., 2020). It reads both languages and writes both before it
+#    sees the first pair, and is never told which sentences belong together. (Here they are the two sides
+#    of all training pairs, taken apart: the same kind of text in both languages, which is the best case.
+#    Its subwords are learned from all of this text, too.)
 # 3. **A pre-trained encoder** (all-MiniLM-L6-v2) reads the English, with its own subwords, and a new
 #    decoder writes German. Rothe et al. (2020) call that BERT2RND.
 #
+# Another common use of text without translations is **back-translation** (Sennrich et al., 2016, ACL,
+# *Improving Neural Machine Translation Models with Monolingual Data*): a model of the other direction
+# translates target text, and these pairs are added.
+#
 # Only a part of the pairs is used, as if translations were dear and text were cheap. The first two get
-# the same number of updates, denoising included. An update of the third takes several times as long,
-# so in this profile it gets a quarter of them: compare the seconds, too. The model from scratch is
+# the same number of updates, denoising included. An update of the third takes several times as long, and
+# its decoder is as wide as that encoder, so that it is a larger model. In this profile it gets a quarter of
+# the updates: compare the seconds, too. The model from scratch is
 # kept, because its beams are needed below.
 
 # %%
@@ -345,8 +363,8 @@ for name in ("seq2seq-denoising", "seq2seq-warm-start"):
 #
 # $$ \frac{\log p(y \mid x)}{|y|^{\alpha}} , $$
 #
-# with the **length penalty** $\alpha$; 0 ranks by probability alone. Both are *chosen on validation data*;
-# the second table is with 5 beams.
+# with the **length penalty** $\alpha$; 0 ranks by probability alone. Both are *chosen on validation data*.
+# The first table ranks by probability alone, the second is with 5 beams.
 
 # %%
 from utils.adaptation.translation import Translator
@@ -365,7 +383,7 @@ def decoded(**settings):
 
 WIDTHS = (1, 2) if PROFILE == "smoke" else (1, 2, 5, 20)
 for width in WIDTHS:
-    bleu, length = decoded(n_beams=width)
+    bleu, length = decoded(n_beams=width, length_penalty=0.0)
     print(f"{width:2} beams: BLEU {bleu:5.2f}, length {length:.3f} of the references")
 
 # %%
@@ -377,8 +395,9 @@ for penalty in PENALTIES:
 # %% [markdown]
 # Few beams are enough. With many, a model whose probabilities are not right finds sentences that are
 # *likely and bad*, often too short ones (Koehn and Knowles, 2017; Stahlberg and Byrne, 2019): search
-# has got better, and shows what the model really believes. Whether that happens here, the two tables
-# say.
+# has got better, and shows what the model really believes. Read the *lengths* of the first table from top
+# to bottom, and then what $\alpha$ does to them in the second. Differences in BLEU of a point or less on a
+# hundred sentences are noise.
 
 # %% [markdown]
 # ## 9 · Where the decoder looks

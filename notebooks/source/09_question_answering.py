@@ -100,8 +100,8 @@ runtime.seed_everything(SEED)
 # of Wikipedia. The answer is always a piece of the paragraph: the task is *extractive*. **SQuAD 2.0**
 # (Rajpurkar et al., 2018) adds questions that look answerable and are not.
 #
-# What runs here live takes the columns of SQuAD 2.0; its offline stand-in are paragraphs written for
-# this course. Recorded results on SQuAD itself stand in section 9.
+# What runs here live takes the columns of SQuAD 2.0; what stands in for it offline are paragraphs written
+# for this course. Recorded results on SQuAD itself stand in section 9.
 
 # %%
 from utils.tasks.question_answering import load
@@ -114,7 +114,8 @@ limits = {"validation_limit": fine_tuning.validation_limit, "test_limit": fine_t
 splits = load(fine_tuning.dataset, profile=PROFILE, **limits)
 test = splits.test
 print(f"source: {splits.source.location}")
-print(f"{len(splits.train)} questions to learn from, {len(test)} to answer")
+print(f"{len(splits.train)} questions for training, {fine_tuning.n_train} of them used")
+print(f"{len(test)} to answer")
 print(f"{sum(not a for a in test.answers)} of these have no answer")
 
 
@@ -141,8 +142,7 @@ show_question(test, unanswerable)
 # This question belongs to its paragraph and is not answered by it. A reader that always marks
 # something must be wrong here.
 #
-# How much of the question stands in the sentence with the answer? Where it is much, comparing words
-# would be enough:
+# Can one answer by comparing words alone, without learning anything? Here is what that marks:
 
 # %%
 from utils.adaptation.span_baseline import overlap_answer
@@ -151,9 +151,10 @@ for i in has_answer[:3]:
     print(f"{test.questions[i]}\n    marked: {overlap_answer(test.questions[i], test.contexts[i])}")
 
 # %% [markdown]
-# This is the **baseline that learns nothing**: it takes the sentence that shares most words with the
-# question, and of it the longest run of words that are not in the question. Keep it in mind; every
-# model below has to beat it.
+# This is the **baseline that learns nothing**. It takes the sentence that shares most words with the
+# question, rare words counting more. Of it, it marks the longest run of words that are neither in the
+# question nor function words; for *when* and *how many* it prefers a run with a number, for *who* and
+# *where* one with a capital letter. Every model below has to beat it.
 
 # %% [markdown]
 # ## 2 · From characters to tokens, and back
@@ -182,7 +183,7 @@ for token, (a, b) in zip(encoded.tokens(), encoded["offset_mapping"], strict=Tru
 # $$ s = \min \{ i : a_i < b,\ b_i > a \}, \qquad e = \max \{ i : a_i < b,\ b_i > a \}. $$
 #
 # Back again, the span is the text from character $a_s$ to $b_e$. Does the way there and back give the
-# answer? We need not believe it. Here it is checked for **every** answer:
+# answer? We need not believe it. Here it is checked for the first reference of every test question:
 
 # %%
 from utils.tasks.spans import make_windows
@@ -198,8 +199,9 @@ print(f"{len(wanted)} answers, {sum(back.get(i) == text for i, text in wanted.it
 
 # %% [markdown]
 # In SQuAD a few do not come back letter by letter: where the answer is *5* and the token is *50*, no
-# choice of tokens gives the answer. Such a check belongs before every training. An offset that is
-# wrong by one teaches the model nonsense, and no error message will ever tell.
+# choice of tokens gives the answer. Such a check belongs before every training, on the *training* questions:
+# replace `test` by `splits.train` in the cell above. An offset that is wrong by one teaches the model
+# nonsense, and no error message will ever tell.
 
 # %% [markdown]
 # ## 3 · Contexts longer than the model
@@ -273,8 +275,9 @@ print(f"{'silent on every question':36} {silence:6.1%} {silence:6.1%}")
 
 # %% [markdown]
 # Hold each row against the last one: whoever never answers is right on all questions that have no
-# answer. A head on frozen features that has learned little is better off silent, and learns just
-# that.
+# answer. A row below it does worse than saying nothing: it answers questions that have no answer, and is
+# seldom right on the others. (On the development set of SQuAD 2.0, silence scores 50.1: 5,945 of its 11,873
+# questions have no answer.)
 #
 # **A few hundred questions are few.** Spans are harder to learn than classes: nothing in pre-training
 # has asked the model to point at a place, and each question is one example of one place among a
@@ -407,14 +410,15 @@ tokens = tokenizer.convert_ids_to_tokens(window.input_ids.tolist())
 to_question = weights[-1][:, window.first : -1, 1 : window.first - 1].sum(axis=(1, 2))
 chosen = np.sort(np.argsort(-to_question)[:4])
 print("heads", chosen + 1)
-show_figure(attention_figure(tokens, weights[-1][chosen], "Last layer, four of its heads"))
+title = "Last layer, four of its heads"
+show_figure(attention_figure(tokens, weights[-1][chosen], title, heads=(chosen + 1).tolist()))
 
 # %%
 show_attention(tokens, weights)
 
 # %% [markdown]
-# Words that the question shares with the context tend to find each other, as they did before any
-# fine-tuning. Attention shows where information *could* flow. It is no proof of why an answer was
+# Look for columns that are light in nearly all rows: much weight often goes to `[CLS]` or to single words,
+# whoever looks. Attention shows where information *could* flow. It is no proof of why an answer was
 # chosen (lesson 13). An experiment is.
 #
 # **Distractors.** Jia and Liang (2017) added a sentence to each paragraph that resembles the question
@@ -451,6 +455,24 @@ added = [
 print(f"{sum(added)} of {len(added)} best spans come from the distractor")
 
 # %% [markdown]
+# Is that the shared words, or only that there is one more sentence? The control adds a distractor that was
+# made for *another* question. Both sentences have the same form and stand in the same place, so that the
+# difference between the two counts is what the shared words do:
+
+# %%
+other = np.roll(np.arange(len(test)), len(test) // 2)
+unrelated = [
+    f"{context.rstrip()} {distractor(test.questions[j], test.answers[j], test.ids[j])}"
+    for context, j in zip(test.contexts, other, strict=True)
+]
+control = reader.read(test.questions, unrelated, n_best=1)
+added = [
+    reading.spans[0].end > len(context.rstrip())
+    for reading, context in zip(control, test.contexts, strict=True)
+]
+print(f"control: {sum(added)} of {len(added)} best spans come from the added sentence")
+
+# %% [markdown]
 # ## 9 · With more questions
 #
 # The recorded results on SQuAD 1.1, whose questions all have an answer: windows of 384 tokens that
@@ -473,7 +495,7 @@ else:
 # Published elsewhere, on the same development set (EM / F1): BERT-base 80.8 / 88.5, BERT-large
 # 84.1 / 90.9 (Devlin et al., 2019, table 2).
 #
-# And the same models with a distractor in each paragraph:
+# Back to our own recorded runs. With the most training questions, and a distractor in each paragraph:
 
 # %%
 if published:
@@ -503,6 +525,12 @@ for found in answer(
 print(f"the second text has {len(long_text):,} characters")
 
 # %% [markdown]
+# Read the answers before you believe them. In section 5 the second question was asked about its own
+# paragraph. Here all paragraphs are searched, and each further window is another chance for a wrong span to
+# score higher than the right one. The probability is that of a span *within its window*; it does not say
+# that the answer is right. With `threshold=` the reader may also say nothing.
+
+# %% [markdown]
 # What it cannot use, it says:
 
 # %%
@@ -519,12 +547,13 @@ except CourseError as error:
 # - **Offsets that are off.** Stripped or normalised text no longer fits offsets that count in the
 #   original. Check the way there and back (section 2).
 # - **Truncation without windows.** With `truncation=True` and no overflow, the end of a long context
-#   is thrown away with its answers, and the score says nothing about it.
+#   is thrown away with its answers: the score falls, and does not say why.
 # - **Windows in two splits.** Questions of one article share its text. Cut by article.
 # - **Scores of several windows compared as logits.** Each window has its own softmax; raw sums may
 #   favour a window in which all scores are high. Here log-probabilities are compared, in which
 #   `[CLS]` takes part (Clark and Gardner, 2018, discuss the alternatives).
-# - **A threshold tuned on the test split**, or a dataset in which nothing is the best answer.
+# - **A threshold tuned on the test split.** It flatters.
+# - **Silence not reported.** Where many questions have no answer, a reader that never answers scores well.
 # - **Word overlap taken for reading.** Always report the baseline, and distractors.
 
 # %% [markdown]

@@ -101,7 +101,7 @@ N_SIMULATED = 300 if PROFILE == "smoke" else 2000
 # ## 1 · Three models and what they got right
 #
 # Sentences about films, positive or negative: a baseline that needs no learning, word counts, and
-# frozen features. Each of the latter with several seeds, which draw the training sentences.
+# frozen features. The last two with several seeds, which draw the training sentences.
 
 # %%
 from utils.adaptation import get_method
@@ -200,8 +200,10 @@ for metric in (metrics.Accuracy(), metrics.Precision(), metrics.Recall(), metric
 # | chrF | `ChrF` | number | `test_chrf_is_what_its_formula_says` |
 # | ROUGE | `Rouge` | numbers | `test_rouge_is_what_its_definition_says` |
 #
-# The tests stand in `tests/unit/test_metrics.py`. Each compares thousands of generated cases with a
-# second implementation that shares no code with the first.
+# The tests stand in `tests/unit/test_metrics.py`. Each compares hundreds or thousands of generated cases
+# with a second computation. For most metrics it is written from the formula; that of SQuAD averages the
+# scores of single answers, which have tests of their own in `tests/unit/tasks/test_squad_scores.py`, and
+# that of entities reads them from tags as the library does.
 
 # %% [markdown]
 # ### Broken on purpose: a rare class
@@ -291,6 +293,9 @@ for average in ("micro", "macro", "weighted"):
     print(f"{average:8} {metrics.F1().compute(**pair, average=average)['f1']}")
 
 # %% [markdown]
+# Where every class has the same number of test examples, macro and weighted agree; with unequal classes they
+# part.
+#
 # Which classes macro averages over is a decision, too. Take the examples of two classes only. Averaged
 # over the classes that occur in the labels, or over all four, of which two can only be wrong, it is
 # not the same number:
@@ -375,7 +380,7 @@ print(
 # corpus**, each n-gram counted at most as often as it occurs in the reference. A translation shorter
 # than the reference (lengths $c < r$) pays the brevity penalty (Papineni et al., 2002):
 #
-# $$ \text{BLEU} = \min\left(1, e^{1 - r/c}\right) \exp \frac14 \sum_{n=1}^{4} \log p_n. $$
+# $$ \text{BLEU} = 100 \cdot \min\left(1, e^{1 - r/c}\right) \exp \frac14 \sum_{n=1}^{4} \log p_n. $$
 
 # %%
 translated = [
@@ -400,8 +405,9 @@ print(f"by hand {100 * penalty * np.exp(np.log(shares).mean()):.6f}")
 
 # %% [markdown]
 # Counts and lengths depend on what a word is. sacrebleu therefore wants text **as people write it**,
-# cuts both sides itself, and says how in its signature (Post, 2018). Three ways to spoil that: text
-# that has been cut already and is cut once more, text cut at spaces alone, text in lower case.
+# cuts both sides itself, and says how in its signature (Post, 2018). Four ways to spoil that: text
+# that has been cut already and is cut once more, text cut at spaces alone, text in lower case, and only
+# one of the two sides cut.
 
 # %%
 import re
@@ -455,9 +461,9 @@ for name, hypothesis in (
 # %% [markdown]
 # ### ROUGE
 #
-# ROUGE-1 and ROUGE-2 are F1 of words and of pairs of words; ROUGE-L is F1 of the longest common
-# subsequence (Lin, 2004). With a stemmer *burning* and *burned* are the same word, without it they are
-# not. A paper that does not say which of both it used cannot be compared with:
+# ROUGE-1 and ROUGE-2 compare words and pairs of words, ROUGE-L the longest common subsequence. Lin (2004)
+# defined ROUGE-1 and ROUGE-2 as recall; today's packages, and we, report F1. With a stemmer *flooding* and
+# *flood* are the same word, without it they are not. A paper that does not say which of both it used cannot be compared with:
 
 # %%
 summary = ["Flooding rivers closed two roads", "The council is planning new bridges"]
@@ -473,6 +479,9 @@ print(metrics.Rouge().compute(predictions=summary[:1], references=written[:1])["
 # %% [markdown]
 # None of these reads. *Two roads were not closed* shares almost everything with *two roads were
 # closed*. Metrics of overlap are for comparing systems on many texts, and say little about one text.
+# Learned metrics compare meanings: BERTScore (Zhang et al., 2020, ICLR), COMET (Rei et al., 2020, EMNLP); so
+# do large language models as judges (Zheng et al., 2023, NeurIPS). They agree better with people, and have
+# biases and versions of their own: report which one, and check it on your texts.
 
 # %% [markdown]
 # ## 4 · Intervals, and whether they cover
@@ -543,7 +552,9 @@ show_figure(figure)
 # But for the noise of the simulation, the exact interval keeps its promise everywhere, at the price of being too wide where the others are
 # right. The other two fail near 100 %: with no mistake among 50 examples they say that the accuracy
 # *is* 100 %. Two consequences: use the exact interval for a share of right answers, and the bootstrap
-# for what has no formula (F1, BLEU, a difference), where there are enough examples.
+# for what has no formula (F1; BLEU: Koehn, 2004, EMNLP; a difference), where there are enough examples.
+# Between exact and normal stands **Wilson's** interval (1927; lesson 07): narrower than the exact one, near
+# 95 % on average, but not always above it (Brown, Cai and DasGupta, 2001, Statistical Science 16).
 #
 # ## 5 · Which of two models is better?
 #
@@ -566,13 +577,14 @@ show_source(mcnemar)
 
 # %% [markdown]
 # **Approximate randomisation** works for any mean score: if it makes no difference which model gave
-# which answer, then swapping them at random makes none.
+# which answer, then swapping them at random makes none. For F1 or BLEU, which are no means, the score of the
+# whole set has to be computed anew after each swap.
 
 # %%
 show_source(approximate_randomisation)
 
 # %% [markdown]
-# Now two published sets of answers: MiniLM on the 872 reported sentences of SST-2, 500 labels, seed 0.
+# Now published answers, two methods at a time: MiniLM on the 872 reported sentences of SST-2, 500 labels, seed 0.
 # Beside the paired tests stands a test that ignores which sentence is which.
 
 # %%
@@ -612,10 +624,10 @@ else:
 
 # %% [markdown]
 # The two paired tests agree, as they ask the same question. (The smallest p that randomisation can give is
-# one in the number of its draws, plus one.) **Pairing is worth more the more the two
-# models agree.** How much, in numbers: of examples on which exactly one is right there are $d = b + c$
-# (as a share), of which the better model wins $\delta$ more than it loses. Simulated, with $d = 0.1$
-# and $\delta = 0.03$:
+# 1/(draws + 1).) **Pairing is worth more the more the two
+# models agree.** How much, in numbers: exactly one is right on a share $d = (b + c)/n$ of the examples,
+# and the better model wins a share $\delta$ more than it loses. Simulated, with $d = 0.1$ and
+# $\delta = 0.03$:
 
 
 # %%
@@ -720,6 +732,10 @@ else:
     skipped("difference over seeds: no published records of SST-2 yet")
 
 # %% [markdown]
+# Both lines have the same middle. Resampling seeds as well makes the interval wider: look whether its lower
+# end is still above 0, and compare with the p-value of one seed in section 5.
+
+# %% [markdown]
 # ## 7 · The best of many
 #
 # Train $k$ models that are **all equally good**, pick the one with the best test score, and report that
@@ -750,7 +766,8 @@ show_figure(figure)
 
 # %% [markdown]
 # These models err independently of each other; real ones share their mistakes, and the curse is milder.
-# The cure costs nothing: choose on a validation split, report on a test split that is read once.
+# The cure is cheap: set some labelled examples aside as a validation split and choose on them; report on a
+# test split that is read once.
 #
 # The same happens with tests. Compare 20 pairs of equal models at $p < 0.05$, and one comparison is
 # expected to be "significant". **Holm's method** takes the smallest of $m$ p-values times $m$, the next
@@ -837,7 +854,7 @@ for name, in_test in (("random", at_random), ("grouped", grouped)):
     tested = [runs_of_words(phrases[i]) for i in np.flatnonzero(in_test)]
     overlap = np.mean([bool(runs & known) for runs in tested if runs])
     print(
-        f"{name:8} split: {overlap:.1%} of the test phrases share five words with a training phrase"
+        f"{name:8} split: {overlap:.1%} of the test phrases with five words share them with a training phrase"
     )
 
 # %% [markdown]
@@ -848,8 +865,11 @@ for name, in_test in (("random", at_random), ("grouped", grouped)):
 #
 # Leakage between *your* splits you can repair. What a pre-trained model has read before you got it, you
 # cannot. `all-MiniLM-L6-v2` was tuned on over a billion pairs of texts; its model card lists among them
-# questions of **SQuAD 2.0** with their paragraphs, and captions of **Flickr30k**. The course keeps such
-# knowledge in one file, and every table prints it:
+# questions of **SQuAD 2.0** with their paragraphs, and captions of **Flickr30k**. Read the numbers there,
+# too. Of SQuAD it counts 87,599 pairs, which is the size of SQuAD 1.1's *training* split. The questions that
+# are scored are of another split, so that "seen" most likely means practice on data of the same kind. Of
+# Flickr30k it counts 317,695, about ten for each of its 31,783 images: there the test captions are most
+# likely among them. The course keeps such knowledge in one file, and every table prints it:
 
 # %%
 from utils.report.facts import about_model, seen_before
@@ -877,7 +897,11 @@ asked = [i for i, found in enumerate(questions.test.answers) if found][:200]
 paragraphs = list(dict.fromkeys([*questions.test.contexts, *questions.train.contexts[:400]]))
 right = np.array([paragraphs.index(questions.test.contexts[i]) for i in asked])
 texts = [questions.test.questions[i] for i in asked]
-kind = "written for this course" if questions.source.kind == "embedded" else "in its training data"
+kind = (
+    "written for this course"
+    if questions.source.kind == "embedded"
+    else "a split of a set it knows"
+)
 print(f"{len(texts)} questions, {len(paragraphs)} paragraphs, {kind} ({questions.source.location})")
 
 # %%
@@ -890,16 +914,22 @@ similarity = {
     "TF-IDF": (weights.transform(texts) @ weights.transform(paragraphs).T).toarray(),
     "MiniLM": vectors[: len(texts)] @ vectors[len(texts) :].T,
 }
-for name, table in similarity.items():
-    hits = (table.argmax(axis=1) == right).sum()
-    low, high = stats.binomtest(int(hits), len(right)).proportion_ci(method="exact")
-    print(f"{name}: {hits / len(right):.1%} of the paragraphs found ({low:.1%} to {high:.1%})")
+hit = {name: table.argmax(axis=1) == right for name, table in similarity.items()}
+for name, hits in hit.items():
+    low, high = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="exact")
+    print(f"{name}: {hits.mean():.1%} of the paragraphs found ({low:.1%} to {high:.1%})")
+print(f"McNemar p = {mcnemar(hit['MiniLM'], hit['TF-IDF']):.2g}")
+
+# %% [markdown]
+# Both met the same questions, so the paired test decides and not the two intervals. And several questions
+# share a paragraph: they are not independent, and intervals and p are somewhat too sure.
 
 # %% [markdown]
 # **What can be concluded?** On paragraphs that were written for this course MiniLM cannot have seen these
-# questions, so whatever it scores there is skill that carries over. On SQuAD itself (run this with the
-# real data set) a high score can be skill *or* memory, and the score does not say which. Comparing the two
-# numbers does not help, since the two sets differ in difficulty, length and style. Comparing the *lead over
+# questions, so whatever it scores there is skill that carries over. On SQuAD's validation split (run this
+# with the real data set) a high score can be skill that carries over, practice on questions of the very same
+# kind, or memory of what slipped in, and the score does not say which. Comparing the two numbers does not
+# help, since the two sets differ in difficulty, length and style. Comparing the *lead over
 # TF-IDF* is better, but word overlap differs between the sets as well. Tests that could tell:
 #
 # - the same model trained **without** these pairs: the only clean comparison, rarely affordable;
@@ -1104,7 +1134,7 @@ lesson.claim(
 # - Dror et al., *The Hitchhiker's Guide to Testing Statistical Significance in Natural Language Processing*,
 #   2018, ACL.
 # - Card et al., *With Little Power Comes Great Responsibility*, 2020, EMNLP: how many published comparisons
-#   had no chance of finding what they looked for.
+#   had little chance of finding what they looked for.
 # - Bouthillier et al., *Accounting for Variance in Machine Learning Benchmarks*, 2021, MLSys.
 # - Post, *A Call for Clarity in Reporting BLEU Scores*, 2018, WMT.
 # - Mathur, Baldwin and Cohn, *Tangled up in BLEU*, 2020, ACL.

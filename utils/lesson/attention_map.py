@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from utils.lesson.outputs import shell
@@ -11,19 +12,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def attention_figure(tokens: list[str], weights: "NDArray[Any]", title: str) -> "Figure":
+def attention_figure(
+    tokens: list[str],
+    weights: "NDArray[Any]",
+    title: str,
+    heads: Sequence[int] | None = None,
+) -> "Figure":
     """One heat map per head, rows queries and columns keys, on one scale from 0 to 1.
 
     Args:
         tokens: the n tokens of the sentence.
         weights: (heads, n, n).
         title: what is shown.
+        heads: the number of each head, where they are not the first ones.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     from utils.report.figures import theme
 
+    numbers = list(heads or range(1, len(weights) + 1))
     columns = 4
     rows = -(-len(weights) // columns)
     with matplotlib.rc_context({**theme(), "axes.grid": False}):
@@ -32,7 +40,7 @@ def attention_figure(tokens: list[str], weights: "NDArray[Any]", title: str) -> 
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for head, (ax, table) in enumerate(zip(axes.flat, weights, strict=False)):
             image = ax.imshow(table, cmap="cividis", vmin=0, vmax=1)
-            ax.set_title(f"Head {head + 1}", fontsize="small")
+            ax.set_title(f"Head {numbers[head]}", fontsize="small")
             ax.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=8)
             ax.set_yticks(range(len(tokens)), tokens, fontsize=8)
         for ax in axes.flat[len(weights) :]:
@@ -44,7 +52,7 @@ def attention_figure(tokens: list[str], weights: "NDArray[Any]", title: str) -> 
     strongest = [_strongest(tokens, table) for table in weights]
     figure.alt_text = (  # type: ignore[attr-defined]
         f"{title}: heat maps of attention weights, one per head. Keys with most weight on average: "
-        + "; ".join(f"head {i} {name}" for i, name in enumerate(strongest, start=1))
+        + "; ".join(f"head {i} {name}" for i, name in zip(numbers, strongest, strict=True))
         + "."
     )
     return figure

@@ -147,7 +147,7 @@ def middle(input_ids, max_length, n_head):
         ("06.3", ece_by_digitize, "correct", None),
         ("06.3", ece_of_the_course, "correct", None),
         ("06.3", ece_with_bins_of_equal_size, "wrong", None),
-        ("06.3", without_the_last, "wrong", None),
+        ("06.3", without_the_last, "mistake", "bin of its own"),
         ("06.3", lambda c, r, n: abs(c.mean() - r.mean()), "mistake", "signs cancel"),
         ("06.3", lambda c, r, n: ece_by_digitize(c, r, n) * len(r), "wrong", None),
         ("06.3", lambda c, r, n: ece_by_digitize(c, r, 2 * n), "wrong", None),

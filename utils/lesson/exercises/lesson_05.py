@@ -36,9 +36,10 @@ LAST_FOUR = Exercise(
     difficulty=1,
     minutes=10,
     prompt="""
-Write `last_four(hidden_states, attention_mask)`, the features that did best of all frozen ones in
-BERT's table 7: for each text, the mean over its **real** tokens in each of the last four layers,
-one behind the other, the lowest of the four first.
+Write `last_four(hidden_states, attention_mask)`. Joined, the last four layers did best of all
+frozen features in BERT's table 7, there for each token. Here one vector for each text is wanted:
+the mean over its **real** tokens in each of the last four layers, joined, the lowest of the four
+first.
 
 | symbol | variable | shape |
 |---|---|---|

@@ -243,6 +243,8 @@ def calibration_error(
 def _calibration_cases(rng: np.random.Generator) -> list[tuple]:
     small = (np.array([0.95, 0.91, 0.65, 1.0]), np.array([True, True, True, False]), 10)
     cases: list[tuple] = [small]
+    on_edges = (np.array([0.5, 0.75, 0.6, 0.9]), np.array([True, False, True, True]), 4)
+    cases.append(on_edges)
     for n, n_bins in ((40, 5), (90, 10), (200, 10)):
         confidence = rng.uniform(0.5, 1, size=n)
         cases.append((confidence, rng.uniform(size=n) < confidence**2, n_bins))
@@ -279,6 +281,23 @@ def _centres(confidence: NDArray, right: NDArray, n_bins: int) -> float:
         for b in np.unique(bins)
     ]
     return float(sum(gaps))
+
+
+def _binned_by(
+    bin_of: Callable[[NDArray, int], NDArray],
+) -> Callable[[NDArray, NDArray, int], float]:
+    """A mutant with other bins; a text in bin -1 is in none."""
+
+    def mutant(confidence: NDArray, right: NDArray, n_bins: int) -> float:
+        bins = bin_of(confidence * n_bins, n_bins)
+        gaps = [
+            (bins == b).mean() * abs(right[bins == b].mean() - confidence[bins == b].mean())
+            for b in np.unique(bins)
+            if b >= 0
+        ]
+        return float(sum(gaps))
+
+    return mutant
 
 
 CALIBRATION_ERROR = Exercise(
@@ -338,6 +357,21 @@ with the share of right answers and the mean confidence of each bin that is not 
             "squared",
             "You square the gaps. ECE takes absolute values.",
             _of_bins(lambda a, c: (a - c) ** 2, _weighted),
+        ),
+        Mistake(
+            "a confidence of 1 lost",
+            "A confidence of exactly 1 is in none of your bins. It belongs to the last one.",
+            _binned_by(lambda x, n: np.where(x < n, x.astype(int), -1)),
+        ),
+        Mistake(
+            "a bin of its own for 1",
+            "A confidence of exactly 1 gets a bin of its own in yours. It belongs to the last one.",
+            _binned_by(lambda x, n: x.astype(int)),
+        ),
+        Mistake(
+            "the upper edge belongs to the bin",
+            "A confidence on the border of two bins belongs to the upper one here.",
+            _binned_by(lambda x, n: np.ceil(x).astype(int) - 1),
         ),
         Mistake(
             "middle of the bin",

@@ -205,6 +205,12 @@ tag of its own type begins a new entity.
             lambda tags: {(kind, a, b + 1) for kind, a, b in entities_of(tags)},
         ),
         Mistake(
+            "the last one lost",
+            "An entity that ends with the last word is missing. If you store one when the next "
+            "tag ends it, store the one that is still open after the loop.",
+            lambda tags: {each for each in entities_of(tags) if each[2] < len(tags) - 1},
+        ),
+        Mistake(
             "one entity for each word",
             "You return each word as an entity of its own. That is a score of tags, not of "
             "entities.",

@@ -34,6 +34,7 @@ def _offset_cases(rng: np.random.Generator) -> list[tuple]:
         (_OSLO, 12, 25),  # goes on behind the window
         (_OSLO, 30, 34),  # in another window
         (_OSLO, 3, 14),
+        (_OSLO, 0, 2),  # at the very beginning, where (0, 0) may be mistaken for a token
     ]
     for _ in range(3):
         lengths, gaps = rng.integers(2, 6, size=9), rng.integers(1, 3, size=9)
@@ -58,10 +59,9 @@ def _span(
 
 
 def _only_exact(offsets: list[Place], start: int, end: int) -> Place:
-    begins, ends = [a for a, _ in offsets], [b for _, b in offsets]
-    if start not in begins or end not in ends:
-        return 0, 0
-    return begins.index(start), ends.index(end)
+    begins = {a: i for i, (a, _) in enumerate(offsets)}  # of (0, 0) and (0, 2) the latter
+    ends = {b: i for i, (_, b) in enumerate(offsets)}
+    return (begins[start], ends[end]) if start in begins and end in ends else (0, 0)
 
 
 def _touching(offsets: list[Place], start: int, end: int) -> Place:
@@ -152,6 +152,7 @@ def windows_over(n_tokens: int, room: int, stride: int) -> list[Place]:
 
 def _window_cases(rng: np.random.Generator) -> list[tuple]:
     cases: list[tuple] = [(10, 6, 2), (5, 6, 2), (6, 6, 2), (14, 6, 2), (7, 6, 5), (400, 365, 128)]
+    cases.append((2, 6, 2))  # shorter than the overlap: still one window
     for _ in range(5):
         room = int(rng.integers(20, 80))
         cases.append((int(rng.integers(room, 6 * room)), room, int(rng.integers(3, room // 2))))
@@ -255,6 +256,8 @@ def _score_cases(rng: np.random.Generator) -> list[tuple]:
         (np.array([0.0, 0, -5, 1, 2, 0]), np.array([0.0, 0, -6, 1, 1.5, 0.5]), 2, 4),
         # [CLS] has the highest score of all.
         (np.array([9.0, 0, 1, 3, 1]), np.array([9.0, 0, 1, 2, 4]), 2, 5),
+        # Log-probabilities: all sums are negative.
+        (np.array([-9.0, -9, -3, -1, -2.5, -4]), np.array([-9.0, -9, -2, -5, -1.6, -3]), 2, 3),
     ]
     for n in (12, 15, 18):
         cases.append((rng.normal(size=n).round(3), rng.normal(size=n).round(3), 4, 3))
@@ -526,6 +529,8 @@ def _margin_cases(rng: np.random.Generator) -> list[tuple]:
             np.array([0.0, 1.0, 0.25, 0.0]),
             np.array([False, True, True, False]),
         ),
+        # -1 and 0 are equally good.
+        (np.array([0.0, -1.0, 1.0]), np.array([0.0, 1.0, 0.0]), np.array([True, True, False])),
     ]
     for n in (12, 20, 30, 40):
         answerable = rng.random(n) < 0.6

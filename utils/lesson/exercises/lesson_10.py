@@ -32,6 +32,7 @@ def _word_cases(rng: np.random.Generator) -> list[tuple]:
         (["the", "the", "the", "the"], ["the", "cat", "the", "dog", "ran"], 1),
         (["a", "b", "c", "a", "b"], ["b", "c", "a", "b", "d", "a"], 2),
         (["a"], ["b", "c"], 2),  # no run in the summary
+        (["a"], ["b"], 2),  # no run at all
     ]
     words = ["a", "b", "c", "d", "e"]
     for n in (1, 2, 3):
@@ -81,8 +82,8 @@ ROUGE_N = Exercise(
     minutes=12,
     prompt="""
 Write `rouge_n(summary, reference, n)`: F1 of the runs of `n` words that a summary and a reference
-have in common (section 2). Each run counts as often as it stands in **both**. Where neither text
-has a run of that length, the result is 0.
+have in common (section 2). Each run counts as often as it stands in **both**. Where one of the
+texts, or both, has no run of that length, the result is 0.
 
 | variable | what |
 |---|---|
@@ -432,6 +433,7 @@ def _number_cases(rng: np.random.Generator) -> list[tuple]:
         ("A growth of 2.5 percent.", "Growth was 2.5 percent, after 3.1."),
         ("A growth of 2.5 percent.", "Growth was 25 percent."),
         ("7 of 9, then 7 again.", "There were 9."),
+        ("It took 5 days.", "It took 2.5 days."),
         ("No numbers.", "There were 9."),
         ("12 came, 120 left.", "112 stayed, 1,120 wrote."),
     ]

@@ -303,6 +303,11 @@ def _chi_squared(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return float(2 * norm.sf(abs(b - c) / math.sqrt(b + c))) if b + c else 1.0
 
 
+def _continuity_corrected(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    b, c = _wins(first, second)
+    return float(2 * norm.sf(max(abs(b - c) - 1, 0) / math.sqrt(b + c))) if b + c else 1.0
+
+
 def _ignores_pairs(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     pooled, n = float(first.mean() + second.mean()) / 2, len(first)
     spread = math.sqrt(2 * pooled * (1 - pooled) / n)
@@ -386,6 +391,12 @@ course is not.
             "These are the p-values of the chi-squared version of the test, which is an "
             "approximation, and a poor one for few flips. The exact one was asked for.",
             _chi_squared,
+        ),
+        Mistake(
+            "continuity correction",
+            "This is the chi-squared version with a continuity correction: closer than without "
+            "one, and still an approximation. The exact one was asked for.",
+            _continuity_corrected,
         ),
         Mistake(
             "not paired",
