@@ -388,6 +388,10 @@ for name, cosine in zip(candidates, both[1:] @ both[0], strict=True):
     print(f"{name:15} cosine {cosine:.2f}")
 
 # %% [markdown]
+# The paraphrase is seen. But the opposite, and even the shuffled words, are nearer to the reference than
+# the paraphrase is: vectors of sentences say what a sentence is *about*, and hardly what it says of it.
+
+# %% [markdown]
 # ## 8 · Does it say what the text says?
 #
 # What a summary states must stand in the text. Taken sentences are safe by construction (unless a
