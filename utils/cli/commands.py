@@ -429,7 +429,8 @@ def ship(
 
 
 def publishable(grid: str, records: "list[Record]") -> "list[Record]":
-    """Those of profile full that belong to the grid: its tasks, its data sets, its kind of model.
+    """Those of profile full that belong to the grid: its tasks, data sets and kind of model, and
+    what else its models are tested on.
 
     Its pre-training is part of it, and only then are models that a run left behind.
 
@@ -439,8 +440,8 @@ def publishable(grid: str, records: "list[Record]") -> "list[Record]":
     from utils.experiments import Spec, get_grid
     from utils.sources import is_run_model
 
-    def kind(spec: Spec) -> tuple[str, str, bool]:
-        return spec.task, spec.dataset, is_run_model(spec.model)
+    def kind(spec: Spec) -> tuple[str, str, bool, tuple[str, ...]]:
+        return spec.task, spec.dataset, is_run_model(spec.model), tuple(spec.also)
 
     full_grid = get_grid(grid)("full")
     wanted = {kind(spec) for spec in [*full_grid.pretraining, *full_grid.cells]}

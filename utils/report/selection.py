@@ -194,6 +194,8 @@ def comparable(records: Sequence[Record]) -> Comparable:
         raise CourseError(f"There are no records to show{left_out}. Run the experiments first.")
     for what, how, value_of in _MUST_BE_EQUAL:
         _check_equal(current, what, how, value_of)
+    for n in {record.spec.n_train for record in current}:
+        _check_equal([record for record in current if record.spec.n_train == n], *_IN_A_COLUMN)
     _check_one_run_per_seed(current)
     return Comparable(current, stale)
 
@@ -273,11 +275,6 @@ _MUST_BE_EQUAL = (
         lambda r: r.spec.test_limit,
     ),
     (
-        "sizes of the validation split",
-        "Select one with select(records, validation_limit=…).",
-        lambda r: r.spec.validation_limit,
-    ),
-    (
         "maximal lengths of a text",
         "Select one with select(records, max_length=…).",
         lambda r: r.spec.max_length,
@@ -288,6 +285,13 @@ _MUST_BE_EQUAL = (
         statistics.vocabulary_size,
     ),
 )
+
+_IN_A_COLUMN = (
+    "sizes of the validation split",
+    "Select one with select(records, validation_limit=…).",
+    lambda r: r.spec.validation_limit,
+)
+"""Must be equal among records with the same number of labels: who has more may hold out more."""
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
@@ -311,6 +315,9 @@ def _agree(first: Record, second: Record) -> bool:
     pairs = ((value_of(first), value_of(second)) for _, _, value_of in _MUST_BE_EQUAL)
     # Without a model there is nothing to agree on; no test limit, in turn, is a setting.
     both_models = first.spec.model is not None and second.spec.model is not None
+    *_, held_out = _IN_A_COLUMN
+    if first.spec.n_train == second.spec.n_train and held_out(first) != held_out(second):
+        return False
     return all(
         one == other or (name in _OF_MODELS and not both_models)
         for (one, other), (name, _, _) in zip(pairs, _MUST_BE_EQUAL, strict=True)

@@ -325,6 +325,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
         f"`{record.provenance['source']['fingerprint']}`; profile {record.spec.profile}; "
         f"{_tested_on(record)}; "
         f"seeds {_seed_list(chosen.records)}.",
+        *_held_out_notes(chosen),
         f"Run on {'; '.join(machines)}.",
     ]
     if chosen.stale:
@@ -339,6 +340,21 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
         f"`course show KEY` prints one, for example `course show {record.key}`."
     )
     return notes
+
+
+def _held_out_notes(chosen: Comparable) -> list[str]:
+    """How many examples decided on settings, where that differs between numbers of labels."""
+    sizes: dict[int, list[int | None]] = {}
+    for n in chosen.sizes:
+        (record, *_) = [r for r in chosen.records if r.spec.n_train == n]
+        sizes.setdefault(int(record.provenance.get("n_validation", 0)), []).append(n)
+    if len(sizes) < 2:
+        return []
+    parts = [
+        f"{formatting.count(held_out)} with {', '.join(map(size_label, labels))} labels"
+        for held_out, labels in sizes.items()
+    ]
+    return [f"Examples of the validation split that were used: {'; '.join(parts)}."]
 
 
 def _tested_on(record: Record) -> str:

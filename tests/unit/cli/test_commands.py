@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -229,3 +230,14 @@ def test_a_grid_publishes_only_records_of_its_own_task():
         assert chosen == of_its_own != []
     with pytest.raises(CourseError, match="no grid"):
         publishable("sorting", [])
+
+
+def test_models_that_are_tested_on_more_belong_to_another_grid():
+    cells = {name: get_grid(name)("full").estimates() for name in ("ladder", "entities")}
+    records = {
+        name: [SimpleNamespace(spec=cell) for cell in of if cell.dataset == "eriktks/conll2003"]
+        for name, of in cells.items()
+    }
+    everything = [record for of in records.values() for record in of]
+    for name, mine in records.items():
+        assert publishable(name, everything) == mine

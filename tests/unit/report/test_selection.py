@@ -33,6 +33,17 @@ def test_refuses_to_mix(make_record, change, what):
         comparable([make_record(), make_record(**change)])
 
 
+def test_who_has_more_labels_may_hold_out_more(make_record):
+    few, many = make_record(n_train=64), make_record(n_train=None, validation_limit=4000)
+    chosen = comparable([few, many])
+    assert [cell.n_train for cell in chosen.cells] == [64, None]
+    assert latest([few, many]) == [few, many]
+    other = make_record("tfidf", n_train=None)
+    with pytest.raises(CourseError, match="sizes of the validation split: 4000"):
+        comparable([few, many, other])
+    assert len(latest([few, many, other])) == 2
+
+
 def test_losses_of_other_vocabularies_are_not_mixed(make_pretraining):
     with pytest.raises(CourseError, match="sizes of the vocabulary"):
         comparable([make_pretraining(), make_pretraining("mlm-5", vocab_size=4096)])
