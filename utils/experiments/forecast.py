@@ -7,7 +7,7 @@ import numpy as np
 from utils.adaptation import METHODS
 from utils.experiments.record import Record, is_stale
 from utils.experiments.spec import Spec
-from utils.tasks import question_answering, translation
+from utils.tasks import question_answering, summarisation, tagging, translation
 
 UNKNOWN_SECONDS = 30.0
 """Assumed for a method that has never been run here."""
@@ -46,8 +46,8 @@ _TOKENS_A_SECOND = 2500
 _SECONDS_OF_A_TRANSLATION_UPDATE = 0.15
 """Assumed for 64 captions on two cores, with 3 layers of 256."""
 
-_TOKENS_OF_A_WINDOW = 175
-"""Mean length of a question with its paragraph in SQuAD."""
+_TOKENS_OF_A_TEXT, _TOKENS_OF = 40, {question_answering.NAME: 175, summarisation.NAME: 200}
+"""Mean length of an example: tweets, reviews and news; a question with its paragraph; a dialogue."""
 
 
 def _first_guess(spec: Spec) -> float:
@@ -55,9 +55,9 @@ def _first_guess(spec: Spec) -> float:
         return _work(spec) / _UNKNOWN_RATE
     if spec.task == translation.NAME and "batch_size" in spec.hyper:
         return _work(spec) * _SECONDS_OF_A_TRANSLATION_UPDATE
-    if spec.task == question_answering.NAME and "batch_size" in spec.hyper:
-        windows = _work(spec) * float(spec.hyper["batch_size"])
-        return windows * min(spec.max_length, _TOKENS_OF_A_WINDOW) / _TOKENS_A_SECOND
+    if "batch_size" in spec.hyper:
+        n_tokens = min(spec.max_length, _TOKENS_OF.get(spec.task, _TOKENS_OF_A_TEXT))
+        return _work(spec) * float(spec.hyper["batch_size"]) * n_tokens / _TOKENS_A_SECOND
     return UNKNOWN_SECONDS
 
 
@@ -69,7 +69,12 @@ _ALL = 50_000
 """Stands for "all examples" where the data set has not been opened yet."""
 
 
-_ALL_OF = {question_answering.NAME: 88_000, translation.NAME: 29_000}
+_ALL_OF = {
+    question_answering.NAME: 88_000,
+    translation.NAME: 29_000,
+    tagging.NAME: 14_000,
+    summarisation.NAME: 12_460,
+}
 """The same for single tasks."""
 
 
