@@ -47,7 +47,7 @@ _SECONDS_OF_A_TRANSLATION_UPDATE = 0.15
 """Assumed for 64 captions on two cores, with 3 layers of 256."""
 
 _TOKENS_OF_A_TEXT, _TOKENS_OF = 40, {question_answering.NAME: 175, summarisation.NAME: 200}
-"""Mean length of an example: tweets, reviews and news; a question with its paragraph; a dialogue."""
+"""Mean length of an example: tweets, reviews, news; a question with its paragraph; a dialogue."""
 
 
 def _first_guess(spec: Spec) -> float:
