@@ -73,6 +73,7 @@ class Trainable:
 
     `lengths` are the tokens of each training example, (n_examples,). `make_batch` and `validate`
     are those of `train`. `predict` gives what the task scores, of the examples that are evaluated.
+    `cost_before` has `wall_seconds` and `flops` of what was computed before, if anything was.
     """
 
     model: nn.Module

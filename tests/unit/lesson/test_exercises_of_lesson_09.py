@@ -129,6 +129,40 @@ def threshold_last_of_equals(margins, f1, answerable):
     return max(reversed(points), key=lambda point: point["f1"])["threshold"]
 
 
+def span_that_touches(offsets, start, end):
+    """`[CLS]` at (0, 0) seems to share a character with an answer at the very beginning."""
+    inside = [
+        i
+        for i, (a, b) in enumerate(offsets)
+        if a <= start < b or a < end <= b or (start <= a and b <= end)
+    ]
+    if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
+        return 0, 0
+    return inside[0], inside[-1]
+
+
+def windows_without_the_short(n_tokens, room, stride):
+    """A context that is shorter than the overlap has no window at all."""
+    starts = range(0, n_tokens - stride, room - stride)
+    return [(start, min(start + room, n_tokens)) for start in starts]
+
+
+def span_above_zero(starts, ends, first, longest):
+    """Log-probabilities never rise above a best score that begins at 0."""
+    best, span = 0.0, (first, first)
+    for s in range(first, len(starts)):
+        for e in range(s, min(s + longest, len(ends))):
+            if starts[s] + ends[e] > best:
+                best, span = starts[s] + ends[e], (s, e)
+    return span
+
+
+def first_best_threshold(margins, f1, answerable):
+    """Of several equally good ones the one that comes first, and not the lowest."""
+    scores = [np.where(margins > t, ~answerable, f1).mean() for t in margins]
+    return float(margins[int(np.argmax(scores))])
+
+
 @pytest.mark.parametrize(
     ("number", "learner", "status", "mistake"),
     [
@@ -146,6 +180,10 @@ def threshold_last_of_equals(margins, f1, answerable):
         ("09.1", lambda *a: span_by_characters(*a, last_of=min), "wrong", None),
         ("09.1", lambda o, a, b: span_by_characters(o, a, b)[::-1], "wrong", None),
         ("09.1", lambda o, a, b: o[b], "error", None),
+        ("09.1", span_that_touches, "wrong", None),
+        ("09.2", windows_without_the_short, "wrong", None),
+        ("09.3", span_above_zero, "wrong", None),
+        ("09.5", first_best_threshold, "wrong", None),
         ("09.2", windows_by_range, "correct", None),
         ("09.2", windows_by_recursion, "correct", None),
         ("09.2", lambda n, room, stride: windows_by_range(n, room, 0), "mistake", "no overlap"),

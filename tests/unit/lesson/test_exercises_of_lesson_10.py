@@ -103,6 +103,13 @@ def mmr_clipped(vectors, n, relevance):
 # --- 10.4: numbers
 
 
+def numbers_at_borders(summary, text):
+    """Finds the 5 in 2.5."""
+    numbers = re.findall(r"\d+(?:\.\d+)?", summary.replace(",", ""))
+    text = text.replace(",", "")
+    return [n for n in numbers if not re.search(rf"\b{re.escape(n)}\b", text)]
+
+
 def numbers_by_float(summary, text):
     found = re.compile(r"\d[\d,]*(?:\.\d+)?")
     known = {float(x.replace(",", "")) for x in found.findall(text)}
@@ -157,6 +164,7 @@ def numbers_by_words(summary, text):
         ("10.3", lambda v, n, r: mmr_by_arrays(v, n, 0.5), "wrong", None),
         ("10.4", numbers_by_float, "correct", None),
         ("10.4", numbers_by_words, "wrong", None),
+        ("10.4", numbers_at_borders, "wrong", None),
         ("10.4", lambda s, t: numbers_by_float(t, s), "mistake", "the other way round"),
         ("10.4", lambda s, t: sorted(set(numbers_by_float(s, t))), "mistake", "each only once"),
         ("10.4", lambda s, t: len(numbers_by_float(s, t)), "wrong", None),
