@@ -644,8 +644,9 @@ def summaries(
 ) -> Grid:
     """Summaries made of units of the text itself, and written anew: the grid of lesson 10.
 
-    Only the warm start, which writes them, draws anything at random; of all others one run is
-    enough. How many units they take is chosen on the validation split.
+    Only the warm start, which writes them, draws anything at random. The others give the same with
+    each seed, and have as many so that claims pair them. How many units they take is chosen on the
+    validation split.
     """
     dataset, validation_limit, test_limit, max_length, training = _SUMMARIES[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)
@@ -665,7 +666,7 @@ def summaries(
         )
         for name in datasets or [dataset]
         for method in methods or methods_for(summarisation.NAME)
-        for seed in range(first_seed, first_seed + (n_seeds if method == _WRITES else 1))
+        for seed in range(first_seed, first_seed + n_seeds)
     ]
     # The others use no labels, so that the one anchor stands for any number of them.
     return Grid("summaries", cells, (1,), {_WRITES: []})
