@@ -35,7 +35,9 @@ class Tokenised:
         """Tokens per text, shape (n_texts,)."""
         return np.array([len(ids) for ids in self.input_ids], dtype=np.int64)
 
-    def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
+    def batch(
+        self, indices: Sequence[int], device: torch.device | str = "cpu"
+    ) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask`, both (batch, longest text of the batch).
 
         Where there are words, also `words`, (batch, most words of a sentence), filled up with -1;
@@ -48,7 +50,7 @@ class Tokenised:
             batch["words"] = fill([self.words[i] for i in indices], -1)
         if self.segments is not None:
             batch["token_type_ids"] = fill([self.segments[i] for i in indices], 0)
-        return batch
+        return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:

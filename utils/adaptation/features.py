@@ -212,8 +212,7 @@ def compute(
     flops, tokens = 0.0, 0
     with torch.inference_mode():
         for indices in by_length(tokenised.lengths(), _BATCH_SIZE):
-            batch = tokenised.batch(indices.tolist())
-            batch = {name: tensor.to(encoder.device) for name, tensor in batch.items()}
+            batch = tokenised.batch(indices.tolist(), encoder.device)
             words = batch.pop("words", None)
             output = encoder(**batch, output_hidden_states=pooling in ("layers", "all"))
             pooled = _pool(output, batch["attention_mask"], words, pooling)

@@ -109,14 +109,14 @@ def _fit(
             unfreeze(update)
         passes = 1 - left_out + parts.backward_share(encoder)
         flops += passes * forward_flops(encoder.config, *shape)
-    weights = {id(p): p for module in (encoder, model) for p in module.parameters()}
+    whole = nn.ModuleList([encoder, model])  # what both have in common is counted once
     cost = {
         "wall_seconds": work.cost_before.get("wall_seconds", 0.0) + progress.seconds,
         "optimiser_steps": float(n_updates),
         "examples_seen": float(sum(size for size, _ in shapes)),
         "tokens_seen": float(sum(size * length for size, length in shapes)),
         "flops": flops,
-        "parameters": float(sum(p.numel() for p in weights.values())),
+        "parameters": float(sum(p.numel() for p in whole.parameters())),
         "trainable_parameters": n_trained,
     }
     return Outcome(work.predict(), cost, progress.curve)
@@ -208,5 +208,4 @@ def logits_of(
 
 
 def _inputs(tokenised: Tokenised, indices: NDArray[np.int64]) -> dict[str, torch.Tensor]:
-    batch = tokenised.batch(indices.tolist())
-    return {name: tensor.to(runtime.device()) for name, tensor in batch.items()}
+    return tokenised.batch(indices.tolist(), runtime.device())

@@ -43,9 +43,7 @@ def shorten(model: Any, train: Tokenised, validation: Tokenised) -> Shortened:
     n_tokens = int(train.lengths().sum() + validation.lengths().sum())
     n_bytes = 4 * n_tokens * encoder.config.hidden_size
     varies = any(module.p for module in encoder.modules() if isinstance(module, nn.Dropout))
-    if varies or not parts.frozen_share(encoder):
-        return Shortened(model, train, validation)
-    if n_bytes > SHARED_BYTES:
+    if varies or n_bytes > SHARED_BYTES or not parts.frozen_share(encoder):
         return Shortened(model, train, validation)
     start = time.perf_counter()
     of_train, flops = _states(encoder, train)
@@ -63,17 +61,16 @@ def _states(encoder: Any, tokenised: Tokenised) -> tuple[Tensor, float]:
     """Outputs of the frozen layers, (n_tokens, d_model), text after text, and their FLOPs."""
     layers = parts.blocks(encoder)[1 : parts.n_frozen(encoder)]
     below = _part(encoder, encoder.embeddings, layers).eval()
+    share, lengths = parts.frozen_share(encoder), tokenised.lengths()
     found: dict[int, Tensor] = {}
     flops = 0.0
-    for indices in by_length(tokenised.lengths(), _BATCH_SIZE):
-        batch = tokenised.batch(indices.tolist())
-        batch = {name: tensor.to(encoder.device) for name, tensor in batch.items()}
+    for indices in by_length(lengths, _BATCH_SIZE):
+        batch = tokenised.batch(indices.tolist(), encoder.device)
         batch.pop("words", None)
         hidden = below(**batch).last_hidden_state
-        lengths = tokenised.lengths()[indices].tolist()
-        rows = zip(indices.tolist(), hidden, lengths, strict=True)
+        rows = zip(indices.tolist(), hidden, lengths[indices].tolist(), strict=True)
         found.update((index, row[:length].clone()) for index, row, length in rows)
-        flops += parts.frozen_share(encoder) * forward_flops(encoder.config, *hidden.shape[:2])
+        flops += share * forward_flops(encoder.config, *hidden.shape[:2])
     return torch.cat([found[i] for i in range(len(found))]), flops
 
 
@@ -92,8 +89,7 @@ class _Table(nn.Module):
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()
-        # A tensor from inference mode cannot take part in training.
-        self.register_buffer("table", table.clone(), persistent=False)
+        self.register_buffer("table", table, persistent=False)
 
     def forward(self, input_ids: Tensor, *others: Any, **named: Any) -> Tensor:
         """(batch, length) → (batch, length, d_model)."""

@@ -175,10 +175,9 @@ def ours_on(work: Work, batch_size: int) -> Callable[[int], Callable[[], NDArray
         batches = training_batches(tokenised.lengths(), batch_size, n_updates, seed)
 
         def make_batch(indices: NDArray[np.int64]) -> Any:
-            batch = tokenised.batch(indices.tolist())
+            device = runtime.device()
             labels = torch.from_numpy(examples.labels[indices])
-            moved = {name: tensor.to(runtime.device()) for name, tensor in batch.items()}
-            return moved, labels.to(runtime.device())
+            return tokenised.batch(indices.tolist(), device), labels.to(device)
 
         settings = Settings(LEARNING_RATE, n_updates, warmup=0.0, weight_decay=0.0, n_evaluations=1)
         train(model, batches, make_batch, lambda model: 0.0, settings)
