@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from utils.adaptation.batching import tokenise
+from utils.adaptation.classifier import Classifier
 from utils.adaptation.fine_tuning import logits_of
-from utils.adaptation.saved import Classifier
 
 
 def legal_starts(names: Sequence[str]) -> NDArray[np.bool_]:

@@ -11,9 +11,9 @@ from torch import nn
 from utils import runtime
 from utils.adaptation import lower_layers, parts
 from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
+from utils.adaptation.classifier import Classifier, check_savable
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
-from utils.adaptation.saved import Classifier, check_savable
 from utils.adaptation.span_extraction import span_training
 from utils.adaptation.training import (
     CHECKPOINTED_UPDATES,

@@ -59,7 +59,8 @@ class Outcome:
 
 
 _LEAVING = tuple(
-    f"utils.adaptation.{module}" for module in ("fine_tuning", "further_pretraining", "translation")
+    f"utils.adaptation.{module}"
+    for module in ("fine_tuning", "further_pretraining", "translation", "sequence_to_sequence")
 )
 
 

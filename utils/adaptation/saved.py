@@ -1,124 +1,35 @@
-"""Models of texts, pairs and words that were kept, and what they say of new ones."""
+"""Models that were kept, and what they say of new texts."""
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from utils import runtime
-from utils.adaptation.batching import Cut, Texts, tokenise
-from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encoder
+from utils.adaptation.classifier import SETTINGS as CLASSIFIER
+from utils.adaptation.classifier import Classifier
+from utils.adaptation.kept import unseal
+from utils.adaptation.new_texts import WORD, checked, runs
 from utils.adaptation.span_extraction import SETTINGS as READER
-from utils.adaptation.span_extraction import answer_table
-from utils.adaptation.translation import SETTINGS as TRANSLATOR
-from utils.adaptation.translation import Translator
+from utils.adaptation.span_extraction import Reader, Reading
+from utils.adaptation.writer import SETTINGS as WRITER
+from utils.adaptation.writer import Writer
 from utils.errors import CourseError
-from utils.tasks import sentence_pairs, tagging, text_classification, translation
+from utils.tasks import (
+    question_answering,
+    sentence_pairs,
+    summarisation,
+    tagging,
+    text_classification,
+    translation,
+)
 
-SETTINGS, _HEAD = "classifier.json", "classifier.safetensors"
+Kept = Classifier | Reader | Writer
 
-_WORD = re.compile(r"\w(?:[\w.,'’&/-]*\w)?|[^\w\s]")
-"""A word with the marks within it (U.S, don't, 3,000), or a mark."""
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A model of `task` with its classes or tags, and the most tokens that it reads of a text.
-
-    `path` is a folder with its tokenizer.
-    """
-
-    model: TextClassifier
-    path: Path
-    task: str
-    labels: list[str]
-    max_length: int
-
-    def save(self, folder: Path) -> None:
-        """Write weights, tokenizer and settings to `folder`, which `load` reads.
-
-        The encoder is merged with what LoRA has added to it.
-
-        Raises:
-            CourseError: if the encoder has parts that the library does not know (adapters).
-        """
-        from safetensors.torch import save_file
-        from transformers import AutoTokenizer
-
-        encoder = self.model.encoder
-        check_savable(encoder)
-        folder.mkdir(parents=True, exist_ok=True)
-        encoder.save_pretrained(folder, state_dict=_merged(encoder))
-        AutoTokenizer.from_pretrained(self.path).save_pretrained(folder)
-        head = self.model.classifier.state_dict()
-        save_file({name: t.detach().cpu() for name, t in head.items()}, folder / _HEAD)
-        settings = {"task": self.task, "labels": self.labels, "max_length": self.max_length}
-        runtime.write_atomically(folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> "Classifier":
-        """A classifier that was saved.
-
-        Raises:
-            CourseError: if there is none in `folder`.
-        """
-        from safetensors.torch import load_file
-
-        # The settings are written last, so where they are everything is.
-        if not (folder / SETTINGS).is_file():
-            raise CourseError(
-                f"There is no classifier in {folder}. Give a folder that Classifier.save wrote; it "
-                f"holds a file {SETTINGS}."
-            )
-        settings = json.loads((folder / SETTINGS).read_text())
-        kind = WordClassifier if settings["task"] == tagging.NAME else TextClassifier
-        model = kind(load_encoder(folder), len(settings["labels"]))
-        model.classifier.load_state_dict(load_file(folder / _HEAD))
-        return cls(model.to(runtime.device()).eval(), folder, **settings)
-
-    def predict(self, texts: Texts, cut: Cut = "head") -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """What `fine_tuning.predict` gives for the texts, and which of them were read in full.
-
-        `cut` says which part is read of those that are too long.
-        """
-        from utils.adaptation.fine_tuning import predict
-
-        in_full = tokenise(texts, self.path, self.max_length + 1).lengths() <= self.max_length
-        return predict(self.model, tokenise(texts, self.path, self.max_length, cut)), in_full
-
-
-def check_savable(encoder: Any) -> None:
-    """Raise `CourseError` if the library could not load the encoder once it is saved."""
-    from transformers import AutoModel
-
-    known = AutoModel.from_config(encoder.config, add_pooling_layer=False).state_dict()
-    if _merged(encoder).keys() != known.keys():
-        raise CourseError(
-            "A model with adapters between its layers cannot be kept as a model of the library. "
-            "Choose another method: full, or lora, whose updates are merged."
-        )
-
-
-def _merged(encoder: Any) -> dict[str, Any]:
-    """The weights of an encoder, with updates of LoRA added to the matrices that they change."""
-    from peft.tuners.lora import LoraLayer
-
-    updated: dict[str, Any] = {
-        name: module for name, module in encoder.named_modules() if isinstance(module, LoraLayer)
-    }
-    weights = {name: t for name, t in encoder.state_dict().items() if ".lora_" not in name}
-    for name, module in updated.items():
-        base = f"{name}.base_layer"
-        weights[f"{name}.bias"] = weights.pop(f"{base}.bias")
-        weights[f"{name}.weight"] = weights.pop(f"{base}.weight") + module.get_delta_weight(
-            "default"
-        )
-    return weights
+_KINDS: dict[str, type[Kept]] = {CLASSIFIER: Classifier, READER: Reader, WRITER: Writer}
+"""What a folder with each file of settings holds."""
 
 
 @dataclass(frozen=True)
@@ -133,30 +44,36 @@ class Label:
     in_full: bool
 
 
-def classify(
-    model_path: Path | str, texts: Sequence[str] | Sequence[tuple[str, str]]
-) -> list[Label]:
+def classify(model_path: Path | str, texts: Iterable[Any]) -> list[Label]:
     """Classify new texts with a saved model; pairs of texts, if it is one of sentence pairs.
 
     Raises:
         CourseError: if there is no such model, or a text is empty or not a text.
     """
-    classifier = _load(model_path, text_classification.NAME, sentence_pairs.NAME)
-    in_pairs = classifier.task == sentence_pairs.NAME
-    for number, text in enumerate(texts, start=1):
-        both = text if isinstance(text, tuple) else (text,)
-        if len(both) != 1 + in_pairs:
-            wanted = "a pair of texts" if in_pairs else "one text"
-            raise CourseError(f"Row {number} is not {wanted}, which this model reads.")
-        for each in both:
-            _check(number, each)
-    if not texts:
+    model = _load(Classifier, model_path, text_classification.NAME, sentence_pairs.NAME)
+    if model.task == sentence_pairs.NAME:
+        rows: list[Any] = _pairs(texts)
+    else:
+        rows = checked(texts)
+    if not rows:
         return []
-    probabilities, in_full = classifier.predict(texts)
+    probabilities, in_full = model.predict(rows)
     return [
-        Label(classifier.labels[row.argmax()], float(row.max()), bool(whole))
+        Label(model.labels[row.argmax()], float(row.max()), bool(whole))
         for row, whole in zip(probabilities, in_full, strict=True)
     ]
+
+
+def _pairs(texts: Iterable[Any]) -> list[tuple[str, str]]:
+    rows = list(texts)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, tuple | list) or len(row) != 2:
+            raise CourseError(
+                f"Row {number} is not a pair of texts, which this model reads. Give each pair as "
+                "(text, text)."
+            )
+    first, second = (checked(row[i] for row in rows) for i in (0, 1))
+    return list(zip(first, second, strict=True))
 
 
 @dataclass(frozen=True)
@@ -169,127 +86,282 @@ class Entity:
     kind: str
 
 
-def find_entities(model_path: Path | str, texts: Sequence[str]) -> list[list[Entity]]:
+def find_entities(model_path: Path | str, texts: Iterable[Any]) -> list[list[Entity]]:
     """Find entities in new texts of any length, with a saved model of tagging.
 
-    A text is cut into words and marks, and these into runs that the model can read.
+    A text is cut into words and marks. One that is longer than the model can read is read in parts,
+    each with the words around it.
 
     Raises:
         CourseError: if there is no such model, or a text is empty or not a text.
     """
-    classifier = _load(model_path, tagging.NAME)
-    for number, text in enumerate(texts, start=1):
-        _check(number, text)
-    runs = [
-        (number, run)
-        for number, text in enumerate(texts)
-        for run in _runs(list(_WORD.finditer(text)), classifier)
-    ]
-    found: list[list[Entity]] = [[] for _ in texts]
-    if not runs:
-        return found
-    tags, _ = classifier.predict([[word.group() for word in run] for _, run in runs])
-    ends = np.cumsum([len(run) for _, run in runs])
-    for (number, run), mine in zip(runs, np.split(tags, ends[:-1]), strict=True):
-        named = tagging.entities([classifier.labels[tag] for tag in mine])
-        for kind, first, last in sorted(named, key=lambda entity: entity[1]):
-            start, end = run[first].start(), run[last].end()
-            found[number].append(Entity(texts[number][start:end], start, end, kind))
-    return found
+    model = _load(Classifier, model_path, tagging.NAME)
+    found = checked(texts)
+    if not found:
+        return []
+    words = [list(WORD.finditer(text)) for text in found]
+    parts = [(row, *part) for row in range(len(found)) for part in _parts(words[row], model)]
+    tags, _ = model.predict([[w.group() for w in words[row][read]] for row, _, read in parts])
+    ends = np.cumsum([read.stop - read.start for _, _, read in parts])
+    names: list[list[str]] = [[] for _ in found]
+    for (row, part, read), mine in zip(parts, np.split(tags, ends[:-1]), strict=True):
+        inside = mine[part.start - read.start : part.stop - read.start]
+        names[row] += [model.labels[tag] for tag in inside]
+    return [_entities(*row) for row in zip(found, words, names, strict=True)]
 
 
-def translate(model_path: Path | str, texts: Sequence[str]) -> list[str]:
-    """Translate new sentences with a saved model.
-
-    A sentence longer than the model can read is translated as far as it goes.
-
-    Raises:
-        CourseError: if there is no such model, or a text is empty or not a text.
-    """
-    translator = Translator.load(Path(model_path))
-    for number, text in enumerate(texts, start=1):
-        _check(number, text)
-    return translator.translate(texts)
-
-
-def _runs(words: list[re.Match[str]], classifier: Classifier) -> list[list[re.Match[str]]]:
-    """Neighbouring words, as many as the model can read at a time."""
+def _parts(words: list[Any], model: Classifier) -> list[tuple[slice, slice]]:
     from transformers import AutoTokenizer
 
     if not words:
         return []
-    tokenizer: Any = AutoTokenizer.from_pretrained(classifier.path)
-    room = classifier.max_length - tokenizer.num_special_tokens_to_add()
-    pieces = tokenizer([word.group() for word in words], add_special_tokens=False)["input_ids"]
-    runs: list[list[re.Match[str]]] = [[]]
-    used = 0
-    for word, ids in zip(words, pieces, strict=True):
-        if used + len(ids) > room and runs[-1]:
-            runs.append([])
-            used = 0
-        runs[-1].append(word)
-        used += len(ids)
-    return runs
+    tokenizer: Any = AutoTokenizer.from_pretrained(model.path)
+    room = model.max_length - tokenizer.num_special_tokens_to_add()
+    pieces = tokenizer([word.group() for word in words], add_special_tokens=False, verbose=False)
+    return runs([len(ids) for ids in pieces["input_ids"]], room)
 
 
-def _load(model_path: Path | str, *tasks: str) -> Classifier:
-    classifier = Classifier.load(Path(model_path))
-    if classifier.task not in tasks:
+def _entities(text: str, words: list[Any], tags: list[str]) -> list[Entity]:
+    found = []
+    for kind, first, last in sorted(tagging.entities(tags), key=lambda entity: entity[1]):
+        start, end = words[first].start(), words[last].end()
+        found.append(Entity(text[start:end], start, end, kind))
+    return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: its text and the characters of the context that it stands at.
+
+    Where the reader finds none, the text is empty and `start` and `end` are -1. `probability` is
+    that of the best span: of its first and its last token together, in its window. `in_full` is
+    whether the whole question was read; contexts always are.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    in_full: bool
+
+
+def answer(
+    model_path: Path | str,
+    questions: Iterable[Any],
+    contexts: Iterable[Any],
+    *,
+    threshold: float | None = None,
+) -> list[Answer]:
+    """Answer new questions with a saved reader, each from the context beside it.
+
+    Args:
+        model_path: folder of the reader.
+        questions: in plain text.
+        contexts: as many, of any length.
+        threshold: log-odds of "no answer" against the best span above which there is no answer;
+            infinity always gives the best span. By default the reader's own: 0 if it was trained on
+            questions without an answer, else infinity.
+
+    Raises:
+        CourseError: if there is no model, the lists differ in length, or a question or a context is
+            empty or not a text.
+    """
+    asked, read = checked(questions, "question"), checked(contexts, "context")
+    if len(asked) != len(read):
         raise CourseError(
-            f"The model in {model_path} was made for {classifier.task}, not for "
-            f"{' or '.join(tasks)}. Give another folder."
+            f"There are {len(asked)} questions and {len(read)} contexts. Give each question its "
+            "own context, in the same order."
         )
-    return classifier
+    reader = _load(Reader, model_path, question_answering.NAME)
+    if not asked:
+        return []
+    readings = reader.read(asked, read, n_best=1)
+    most = reader.threshold if threshold is None else threshold
+    rows = zip(readings, reader.reads_in_full(asked), strict=True)
+    return [_answer(reading, most, in_full) for reading, in_full in rows]
 
 
-def _check(number: int, text: Any) -> None:
-    if not isinstance(text, str) or not text.strip():
-        raise CourseError(f"Row {number} is empty or not a text ({text!r}). Fill or remove it.")
+def _answer(reading: Reading, threshold: float | None, in_full: bool) -> Answer:
+    probability = float(np.exp(reading.spans[0].score)) if reading.spans else 0.0
+    if not reading.text(threshold):
+        return Answer("", -1, -1, probability, in_full)
+    best = reading.spans[0]
+    return Answer(best.text, best.start, best.end, probability, in_full)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model has written, and whether it has read all of the source, or as much as it can."""
+
+    text: str
+    in_full: bool
+
+
+def translate(model_path: Path | str, texts: Iterable[Any]) -> list[Written]:
+    """Translate new sentences with a saved model.
+
+    Raises:
+        CourseError: if there is no such model, or a text is empty or not a text.
+    """
+    return _write(model_path, texts, translation.NAME)
+
+
+def summarise(model_path: Path | str, texts: Iterable[Any]) -> list[Written]:
+    """Sum up new texts with a saved model.
+
+    Raises:
+        CourseError: if there is no such model, or a text is empty or not a text.
+    """
+    return _write(model_path, texts, summarisation.NAME)
+
+
+def _write(model_path: Path | str, texts: Iterable[Any], task: str) -> list[Written]:
+    writer = _load(Writer, model_path, task)
+    sources = [" ".join(text.split()) for text in checked(texts)]
+    if not sources:
+        return []
+    written = zip(writer.write(sources), writer.reads_in_full(sources), strict=True)
+    return [Written(text, in_full) for text, in_full in written]
 
 
 def has_model(folder: Path) -> bool:
-    """Whether a classifier, a reader or a translator was saved there, as a whole."""
-    return any((folder / settings).is_file() for settings in (SETTINGS, READER, TRANSLATOR))
+    """Whether a model was saved there, and is whole."""
+    try:
+        unseal(folder, _settings_in(folder))
+    except CourseError:
+        return False
+    return True
 
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    text_classification.NAME: ("text",),
-    sentence_pairs.NAME: ("text", "text_pair"),
-    tagging.NAME: ("text",),
-    translation.NAME: ("text",),
+@dataclass(frozen=True)
+class _Use:
+    """Columns of a table that a model of a task reads, columns that it adds, and how."""
+
+    reads: tuple[str, ...]
+    adds: tuple[str, ...]
+    rows: Callable[..., list[dict[str, Any]]]
+
+
+def _labels(folder: Path, *texts: list[str]) -> list[dict[str, Any]]:
+    rows = list(zip(*texts, strict=True)) if len(texts) > 1 else texts[0]
+    return [asdict(found) for found in classify(folder, rows)]
+
+
+def _answers(folder: Path, questions: list[str], contexts: list[str]) -> list[dict[str, Any]]:
+    rows = (asdict(found) for found in answer(folder, questions, contexts))
+    return [{"answer": row.pop("text"), **row} for row in rows]
+
+
+def _found_entities(folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    return [{"entities": [asdict(e) for e in row]} for row in find_entities(folder, texts)]
+
+
+def _translations(folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    rows = translate(folder, texts)
+    return [{"translation": row.text, "in_full": row.in_full} for row in rows]
+
+
+def _summaries(folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    return [{"summary": row.text, "in_full": row.in_full} for row in summarise(folder, texts)]
+
+
+_LABEL = ("label", "probability", "in_full")
+
+_USES = {
+    text_classification.NAME: _Use(("text",), _LABEL, _labels),
+    sentence_pairs.NAME: _Use(("text", "text_pair"), _LABEL, _labels),
+    tagging.NAME: _Use(("text",), ("entities",), _found_entities),
+    question_answering.NAME: _Use(
+        ("question", "context"), ("answer", "start", "end", "probability", "in_full"), _answers
+    ),
+    translation.NAME: _Use(("text",), ("translation", "in_full"), _translations),
+    summarisation.NAME: _Use(("text",), ("summary", "in_full"), _summaries),
 }
-"""What a model of each task reads of a table."""
+
+TASKS = tuple(_USES)
+"""Tasks whose models can be kept and used on new texts."""
+
+
+def result_columns(model_path: Path | str) -> tuple[str, ...]:
+    """The columns that `predict_table` adds with this model.
+
+    Raises:
+        CourseError: if there is no model in the folder, or it is damaged.
+    """
+    return _USES[_task(_load_any(Path(model_path)))].adds
+
+
+def check_table(model_path: Path | str, table: Mapping[str, Iterable[Any]]) -> None:
+    """Refuse what `predict_table` could not use, without predicting.
+
+    Raises:
+        CourseError: if there is no model in the folder, it is damaged, a column is missing, columns
+            differ in length, or a cell is empty or not a text.
+    """
+    task = _task(_load_any(Path(model_path)))
+    reads = _USES[task].reads
+    if missing := [name for name in reads if name not in table]:
+        raise CourseError(
+            f"The column {missing[0]!r} is missing; there are: {', '.join(table) or 'none'}. A "
+            f"model of {task} reads {' and '.join(reads)}: rename the columns."
+        )
+    lengths = {name: len(checked(table[name], name)) for name in reads}
+    if len(set(lengths.values())) > 1:
+        raise CourseError(f"The columns differ in length: {lengths}. Give each row all of them.")
 
 
 def predict_table(
-    model_path: Path | str, table: Mapping[str, Sequence[str]]
+    model_path: Path | str, table: Mapping[str, Iterable[Any]]
 ) -> list[dict[str, Any]]:
     """What a saved model of any task says of each row of a table, such as one read from a CSV.
 
-    The columns are those of `COLUMNS`, for a reader `question` and `context`, for a translator
-    `text`. The keys of a result are those of `Label`, `Answer`, or `entities`, a list of those of
-    `Entity`, or `translation`.
+    A model reads the column `text`; one of sentence pairs also `text_pair`, and one that answers
+    questions `question` and `context`. The keys of a result are those of `Label`, of `Answer` (its
+    text as `answer`), `entities` (a list of those of `Entity`), or `translation` or `summary` and
+    `in_full`.
 
     Raises:
-        CourseError: if there is no model in the folder, a column is missing, or a cell is empty.
+        CourseError: as `check_table`.
     """
+    columns = {name: c if isinstance(c, str) else list(c) for name, c in table.items()}
+    check_table(model_path, columns)
     folder = Path(model_path)
-    if (folder / READER).is_file():
-        return [asdict(found) for found in answer_table(folder, table)]
-    translates = (folder / TRANSLATOR).is_file()
-    task = translation.NAME if translates else Classifier.load(folder).task
-    if missing := [name for name in COLUMNS[task] if name not in table]:
+    use = _USES[_task(_load_any(folder))]
+    return use.rows(folder, *(columns[name] for name in use.reads))
+
+
+def _task(model: Kept) -> str:
+    return question_answering.NAME if isinstance(model, Reader) else model.task
+
+
+_K = TypeVar("_K", Classifier, Reader, Writer)
+
+
+def _load(kind: type[_K], model_path: Path | str, *tasks: str) -> _K:
+    model = _load_any(Path(model_path))
+    if not isinstance(model, kind) or _task(model) not in tasks:
         raise CourseError(
-            f"The column {missing[0]!r} is missing; there are: {', '.join(table) or 'none'}. A "
-            f"model of {task} reads {' and '.join(COLUMNS[task])}: rename the columns."
+            f"The model in {model_path} was made for {_task(model)}, not for "
+            f"{' or '.join(tasks)}. Give another folder."
         )
-    texts = [table[name] for name in COLUMNS[task]]
-    if translates:
-        return [{"translation": text} for text in translate(folder, texts[0])]
-    if task == tagging.NAME:
-        return [
-            {"entities": [asdict(entity) for entity in row]}
-            for row in find_entities(folder, texts[0])
-        ]
-    rows = list(zip(*texts, strict=True)) if len(texts) > 1 else list(texts[0])
-    return [asdict(found) for found in classify(folder, rows)]
+    return model
+
+
+def _load_any(folder: Path) -> Kept:
+    name = _settings_in(folder)
+    return _loaded(folder, name, (folder / name).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, name: str, _modified: int) -> Kept:
+    return _KINDS[name].load(folder)
+
+
+def _settings_in(folder: Path) -> str:
+    for name in _KINDS:
+        if (folder / name).is_file():
+            return name
+    raise CourseError(
+        f"There is no model in {folder}: it holds none of the files {', '.join(_KINDS)}, which are "
+        "written last. Give the folder that was --out of `course adapt`."
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from utils import runtime
-from utils.adaptation.batching import by_length, training_batches
+from utils.adaptation.batching import training_batches
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.training import (
     CHECKPOINTED_UPDATES,
@@ -19,6 +19,7 @@ from utils.adaptation.training import (
     count_updates,
     train,
 )
+from utils.adaptation.writer import AT_ONCE, Writer
 from utils.pretraining import unigram_log_probabilities
 from utils.pretraining.masking import IGNORED
 from utils.pretraining.model import load_encoder_decoder
@@ -28,7 +29,6 @@ from utils.tasks.sequence_copying import END, PAD, START, SequencePairs
 from utils.transformer import (
     EncoderDecoder,
     TransformerConfig,
-    beam_search,
     decoder_flops,
     encoder_flops,
     greedy_search,
@@ -105,8 +105,7 @@ def warm_start(problem: Problem) -> Outcome:
         problem, model, train_pairs, validate, start_id=start_id, trims=sums_up
     )
     if sums_up:
-        written = write_texts(model, evaluation, tokenizer, problem.hyper.get("n_beams", 1))
-        return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
+        return Outcome(_write_summaries(problem, model), cost, progress.curve)
     return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
 
 
@@ -194,17 +193,14 @@ def foretell(model: EncoderDecoder, pairs: SequencePairs, start_id: int) -> NDAr
     model.eval()
     teacher, rows = TeacherForcing(model), []
     with torch.inference_mode():
-        for first in range(0, len(pairs), _AT_ONCE):
-            batch = trimmed(pairs.take(slice(first, first + _AT_ONCE)))
+        for first in range(0, len(pairs), AT_ONCE):
+            batch = trimmed(pairs.take(slice(first, first + AT_ONCE)))
             inputs, labels = make_batch(batch, start_id)
             logits, labels = teacher(**inputs).flatten(0, 1), labels.flatten()
             loss = nn.functional.cross_entropy(logits, labels, reduction="none")
             row = torch.stack([loss, (logits.argmax(dim=1) == labels).float()], dim=1)
             rows.append(row[labels != IGNORED].cpu().numpy())
     return np.concatenate(rows)
-
-
-_AT_ONCE = 64
 
 
 def _in_pieces(examples: Examples, tokenizer: Any, max_length: int) -> SequencePairs:
@@ -243,49 +239,20 @@ def write(model: EncoderDecoder, pairs: SequencePairs) -> NDArray[np.int64]:
     return np.array([row + [PAD] * (width - len(row)) for row in found], dtype=np.int64)
 
 
-def write_texts(
-    model: EncoderDecoder, pairs: SequencePairs, tokenizer: Any, n_beams: int
-) -> list[str]:
-    """The targets that the model writes by beam search, as text; greedily with one beam."""
-    ends = {"start_id": tokenizer.cls_token_id, "end_id": tokenizer.sep_token_id}
-    written = search(
-        model, pairs.source_ids, **ends, n_tokens=pairs.labels.shape[1], n_beams=n_beams
+def _write_summaries(problem: Problem, model: EncoderDecoder) -> NDArray[np.str_]:
+    """Summaries of the evaluation texts; the model is saved where it is to be kept."""
+    writer = Writer(
+        model,
+        summarisation.NAME,
+        problem.max_length,
+        LONGEST_SUMMARY,
+        reader=problem.model_path,
+        n_beams=problem.hyper.get("n_beams", 1),
     )
-    texts: list[str] = tokenizer.batch_decode(written, skip_special_tokens=True)
-    return texts
-
-
-def search(
-    model: EncoderDecoder,
-    source_ids: NDArray[np.int64],
-    *,
-    start_id: int,
-    end_id: int,
-    n_tokens: int,
-    n_beams: int = 1,
-    length_penalty: float = 1.0,
-) -> list[list[int]]:
-    """What the model writes for each source (n, length), by beam search, in batches of like length.
-
-    Leaves the model in `eval` mode.
-    """
-    model.eval()
-    lengths = (source_ids != PAD).sum(axis=1)
-    found: dict[int, list[int]] = {}
-    for rows in by_length(lengths, _AT_ONCE):
-        batch = _tensor(source_ids[rows, : max(1, int(lengths[rows].max()))])
-        written = beam_search(
-            model,
-            batch,
-            (batch != PAD).long(),
-            start_id=start_id,
-            end_id=end_id,
-            max_new_tokens=n_tokens,
-            n_beams=n_beams,
-            length_penalty=length_penalty,
-        )
-        found.update(zip(rows.tolist(), written, strict=True))
-    return [found[i] for i in range(len(source_ids))]
+    if problem.keep is not None:
+        writer.save(problem.keep)
+    texts = [summarisation.joined(units) for units in problem.evaluation.units]
+    return np.array(writer.write(texts), dtype=np.str_)
 
 
 def trimmed(pairs: SequencePairs) -> SequencePairs:
@@ -299,7 +266,7 @@ def _summaries_in_pieces(
 ) -> SequencePairs:
     """[CLS] text [SEP] → summary [SEP], in word pieces; of several summaries the first."""
     columns = (
-        ([" ".join(units) for units in examples.units], max_length),
+        ([summarisation.joined(units) for units in examples.units], max_length),
         ([summaries[0] for summaries in examples.summaries], LONGEST_SUMMARY + 1),
     )
     sources, summaries = (

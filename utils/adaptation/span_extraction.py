@@ -1,7 +1,6 @@
 """Readers: an encoder that says for each token whether the answer begins or ends there."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 from utils import runtime
 from utils.adaptation.batching import by_length, fill
 from utils.adaptation.encoder import load_encoder
+from utils.adaptation.kept import seal, unseal
 from utils.adaptation.method import Problem
 from utils.adaptation.training import Batch, Trainable
-from utils.errors import CourseError
 from utils.tasks.question_answering import METRIC, Examples, score
-from utils.tasks.spans import Span, Window, decode, make_windows
+from utils.tasks.spans import Span, Window, decode, longest_question, make_windows
 
 _BATCH_SIZE = 32
 SETTINGS, _HEAD = "reader.json", "span_head.safetensors"
@@ -75,11 +74,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Reader:
-    """A span model with its tokenizer, and the length of its windows in tokens."""
+    """A span model with its tokenizer, and the length of its windows in tokens.
+
+    It says nothing where "no answer" is more probable than the best span by more than `threshold`,
+    log-odds; with None it always says something.
+    """
 
     model: SpanModel
     tokenizer: Any
     max_length: int
+    threshold: float | None = None
 
     def read(
         self, questions: Sequence[str], contexts: Sequence[str], n_best: int = 20
@@ -97,6 +101,12 @@ class Reader:
             found = decode(mine, [logits[row] for row in numbers], contexts[example], n_best)
             readings.append(Reading(*found))
         return readings
+
+    def reads_in_full(self, questions: Sequence[str]) -> list[bool]:
+        """Whether all of each question is read, or only its beginning."""
+        most = longest_question(self.max_length)
+        encoded = self.tokenizer(list(questions), add_special_tokens=False, verbose=False)
+        return [len(ids) <= most for ids in encoded["input_ids"]]
 
     def logits(self, windows: list[Window]) -> list[NDArray[np.float32]]:
         """Scores of the first and the last position, (2, length) for each window."""
@@ -131,29 +141,24 @@ class Reader:
         self.tokenizer.save_pretrained(folder)
         head = {name: t.detach().cpu() for name, t in self.model.span_head.state_dict().items()}
         save_file(head, folder / _HEAD)
-        runtime.write_atomically(folder / SETTINGS, json.dumps({"max_length": self.max_length}))
+        seal(folder, SETTINGS, {"max_length": self.max_length, "threshold": self.threshold})
 
     @classmethod
     def load(cls, folder: Path) -> "Reader":
         """A reader that was saved.
 
         Raises:
-            CourseError: if there is none in `folder`.
+            CourseError: if there is none in `folder`, or it is damaged.
         """
         from safetensors.torch import load_file
         from transformers import AutoTokenizer
 
-        # The settings are written last, so where they are everything is.
-        if not (folder / SETTINGS).is_file():
-            raise CourseError(
-                f"There is no model for question answering in {folder}. Give the folder that "
-                f"Reader.save wrote; it holds a file {SETTINGS}."
-            )
+        settings = unseal(folder, SETTINGS)
         model = SpanModel(load_encoder(folder))
         model.span_head.load_state_dict(load_file(folder / _HEAD))
-        settings = json.loads((folder / SETTINGS).read_text())
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(model.to(runtime.device()).eval(), tokenizer, settings["max_length"])
+        return cls(
+            model.to(runtime.device()).eval(), AutoTokenizer.from_pretrained(folder), **settings
+        )
 
 
 def span_training(problem: Problem, encoder: Any) -> Trainable:
@@ -164,12 +169,13 @@ def span_training(problem: Problem, encoder: Any) -> Trainable:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(problem.model_path)
-    reader = Reader(SpanModel(encoder).to(runtime.device()), tokenizer, problem.max_length)
     train: Examples = problem.train
+    threshold = None if all(train.answers) else 0.0
+    model = SpanModel(encoder).to(runtime.device())
+    reader = Reader(model, tokenizer, problem.max_length, threshold)
     windows = make_windows(
         tokenizer, train.questions, train.contexts, problem.max_length, train.spans
     )
-    threshold = None if all(train.answers) else 0.0
 
     def make_batch(indices: NDArray[np.int64]) -> Batch:
         chosen = [windows[i] for i in indices]
@@ -192,86 +198,3 @@ def span_training(problem: Problem, encoder: Any) -> Trainable:
 
     lengths = np.array([len(window.input_ids) for window in windows])
     return Trainable(reader.model, lengths, make_batch, validate, predict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer: its text and the characters of the context that it stands at.
-
-    Where the reader finds none, the text is empty and `start` and `end` are -1. `probability` is
-    that of the best span: of its first and its last token together, in its window.
-    """
-
-    text: str
-    start: int
-    end: int
-    probability: float
-
-
-def answer(
-    model_path: Path | str,
-    questions: Sequence[str],
-    contexts: Sequence[str],
-    *,
-    threshold: float | None = None,
-) -> list[Answer]:
-    """Answer new questions with a saved reader, each from the context beside it.
-
-    Args:
-        model_path: folder that `Reader.save` wrote.
-        questions: in plain text.
-        contexts: as many, of any length.
-        threshold: log-odds of "no answer" against the best span above which there is no answer; by
-            default the best span is always given.
-
-    Raises:
-        CourseError: if there is no model, the lists differ in length, or a question or a context is
-            empty or not a text.
-    """
-    _check("question", questions)
-    _check("context", contexts)
-    if len(questions) != len(contexts):
-        raise CourseError(
-            f"There are {len(questions)} questions and {len(contexts)} contexts. Give each "
-            "question its own context, in the same order."
-        )
-    if not questions:
-        return []
-    readings = Reader.load(Path(model_path)).read(questions, contexts, n_best=1)
-    return [_answer(reading, threshold) for reading in readings]
-
-
-def answer_table(
-    model_path: Path | str, table: Mapping[str, Sequence[str]], *, threshold: float | None = None
-) -> list[Answer]:
-    """`answer` for a table with the columns `question` and `context`, such as one read from a CSV.
-
-    Raises:
-        CourseError: as `answer` does, and for a missing column.
-    """
-    for name in ("question", "context"):
-        if name not in table:
-            raise CourseError(
-                f"The column {name!r} is missing; there are: {', '.join(table) or 'none'}. Rename "
-                "the columns to `question` and `context`."
-            )
-    return answer(model_path, list(table["question"]), list(table["context"]), threshold=threshold)
-
-
-def _check(name: str, texts: Sequence[str]) -> None:
-    if isinstance(texts, str):
-        raise CourseError(f"Give a list of {name}s, not a single text: put it in square brackets.")
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str) or not text.strip():
-            raise CourseError(
-                f"The {name} in row {number} is empty or not a text ({text!r}). Each question "
-                "needs a text in which to look for its answer."
-            )
-
-
-def _answer(reading: Reading, threshold: float | None) -> Answer:
-    probability = float(np.exp(reading.spans[0].score)) if reading.spans else 0.0
-    if not reading.text(threshold):
-        return Answer("", -1, -1, probability)
-    best = reading.spans[0]
-    return Answer(best.text, best.start, best.end, probability)

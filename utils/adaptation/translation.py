@@ -1,10 +1,7 @@
 """Translation by an encoder–decoder of our own: from nothing, from denoising, from an encoder."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,130 +15,28 @@ from utils.adaptation.sequence_to_sequence import (
     TeacherForcing,
     foretell,
     make_batch,
-    search,
     start_with_frequencies,
     train_on_pairs,
     work_of,
 )
 from utils.adaptation.training import Settings, train
-from utils.errors import CourseError
+from utils.adaptation.writer import Writer
 from utils.pretraining import infill_text
 from utils.pretraining.model import load_encoder_decoder
 from utils.tasks import translation
 from utils.tasks.sequence_copying import SequencePairs
 from utils.tasks.translation import Examples
-from utils.transformer import Encoder, EncoderDecoder, TransformerConfig
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-SETTINGS, _WEIGHTS, _SUBWORDS = "translator.json", "translator.safetensors", "subwords.json"
+from utils.transformer import EncoderDecoder, TransformerConfig
 
 NOISE, MEAN_SPAN = 0.35, 3.5
 """Share of tokens that denoising hides, and the mean length of what one mask stands for: those of
 mBART (Liu et al., 2020, TACL, section 2.2)."""
 
 
-@dataclass(frozen=True)
-class Translator:
-    """A model with the subwords that it writes, and reads where it has no `reader`.
-
-    `reader` is a folder with the tokenizer of the encoder that the model began with. Targets are
-    searched for with `n_beams` beams and `length_penalty`, see `beam_search`.
-    """
-
-    model: EncoderDecoder
-    subwords: "Tokenizer"
-    max_length: int
-    reader: Path | None = None
-    n_beams: int = 5
-    length_penalty: float = 1.0
-
-    def read(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Token numbers of sources, (n_texts, longest), 0 after the end."""
-        if self.reader is None:
-            return subwords.table(subwords.encode(self.subwords, texts, self.max_length))
-        from transformers import AutoTokenizer
-
-        tokenizer: Any = AutoTokenizer.from_pretrained(self.reader)
-        rows = tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
-        return subwords.table(rows)
-
-    def pairs(self, examples: Examples) -> SequencePairs:
-        """Examples as the model trains on them."""
-        targets = subwords.encode(self.subwords, examples.targets, self.max_length)
-        return SequencePairs(self.read(examples.sources), subwords.table(targets))
-
-    def translate(
-        self,
-        texts: Sequence[str],
-        *,
-        n_beams: int | None = None,
-        length_penalty: float | None = None,
-    ) -> list[str]:
-        """Translate each text, as far as the model can read it."""
-        if not texts:
-            return []
-        written = search(
-            self.model,
-            self.read(texts),
-            start_id=subwords.START,
-            end_id=subwords.END,
-            n_tokens=self.max_length,
-            n_beams=n_beams or self.n_beams,
-            length_penalty=self.length_penalty if length_penalty is None else length_penalty,
-        )
-        return [text.strip() for text in self.subwords.decode_batch(written)]
-
-    def save(self, folder: Path) -> None:
-        """Write weights, subwords and settings to `folder`, which `load` reads."""
-        from safetensors.torch import save_model
-        from transformers import AutoTokenizer
-
-        folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.model, str(folder / _WEIGHTS))
-        self.subwords.save(str(folder / _SUBWORDS))
-        if self.reader is not None:
-            AutoTokenizer.from_pretrained(self.reader).save_pretrained(folder)
-        settings = {
-            "task": translation.NAME,
-            "model": asdict(self.model.config),
-            "encoder": asdict(self.model.encoder.config) if self.reader else None,
-            "max_length": self.max_length,
-            "n_beams": self.n_beams,
-            "length_penalty": self.length_penalty,
-        }
-        runtime.write_atomically(folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> "Translator":
-        """A translator that was saved.
-
-        Raises:
-            CourseError: if there is none in `folder`.
-        """
-        from safetensors.torch import load_model
-        from tokenizers import Tokenizer
-
-        # The settings are written last, so where they are everything is.
-        if not (folder / SETTINGS).is_file():
-            raise CourseError(
-                f"There is no translator in {folder}. Give a folder that Translator.save wrote; it "
-                f"holds a file {SETTINGS}."
-            )
-        settings = json.loads((folder / SETTINGS).read_text())
-        model = EncoderDecoder(TransformerConfig(**settings["model"]))
-        if settings["encoder"]:
-            model.encoder = Encoder(TransformerConfig(**settings["encoder"]))
-        load_model(model, str(folder / _WEIGHTS))
-        return cls(
-            model.to(runtime.device()).eval(),
-            Tokenizer.from_file(str(folder / _SUBWORDS)),
-            settings["max_length"],
-            folder if settings["encoder"] else None,
-            settings["n_beams"],
-            settings["length_penalty"],
-        )
+def in_subwords(writer: Writer, examples: Examples) -> SequencePairs:
+    """Examples as the model trains on them."""
+    targets = subwords.encode(writer.pieces, examples.targets, writer.max_length)
+    return SequencePairs(writer.read(examples.sources), subwords.table(targets))
 
 
 def from_scratch(problem: Problem) -> Outcome:
@@ -176,7 +71,7 @@ def from_encoder(problem: Problem) -> Outcome:
     return _fit(problem, replace(translator, reader=problem.model_path), rates=rates)
 
 
-def _new(problem: Problem, texts: Sequence[str], **shape: int) -> Translator:
+def _new(problem: Problem, texts: Sequence[str], **shape: int) -> Writer:
     """An untrained translator with subwords learned from `texts`."""
     hyper = {**problem.hyper, **shape}
     runtime.seed_everything(problem.seed)
@@ -192,10 +87,12 @@ def _new(problem: Problem, texts: Sequence[str], **shape: int) -> Translator:
         positions="sinusoidal",
         dropout=hyper["dropout"],
     )
-    return Translator(
+    return Writer(
         EncoderDecoder(config).to(runtime.device()),
-        pieces,
+        translation.NAME,
         problem.max_length,
+        problem.max_length,
+        subwords=pieces,
         n_beams=hyper["n_beams"],
         length_penalty=hyper["length_penalty"],
     )
@@ -203,13 +100,15 @@ def _new(problem: Problem, texts: Sequence[str], **shape: int) -> Translator:
 
 def _fit(
     problem: Problem,
-    translator: Translator,
+    translator: Writer,
     before: dict[str, float] | None = None,
     rates: list[tuple[list[nn.Parameter], float]] | None = None,
 ) -> Outcome:
     """Train on the pairs, translate the evaluation sentences; `before` is what it cost so far."""
     model = translator.model
-    pairs, validation = map(translator.pairs, (problem.train, problem.validation))
+    pairs, validation = (
+        in_subwords(translator, examples) for examples in (problem.train, problem.validation)
+    )
     if before is None:
         start_with_frequencies(model, pairs.labels)
 
@@ -222,14 +121,14 @@ def _fit(
     cost |= {name: cost[name] + value for name, value in (before or {}).items()}
     if problem.keep is not None:
         translator.save(problem.keep)
-    written = translator.translate(problem.evaluation.sources)
+    written = translator.write(problem.evaluation.sources)
     return Outcome(np.array(written, dtype=np.str_), cost, progress.curve)
 
 
-def _denoise(problem: Problem, translator: Translator) -> dict[str, float]:
+def _denoise(problem: Problem, translator: Writer) -> dict[str, float]:
     """Train the model to restore the unlabelled texts; what that cost."""
     hyper, model = problem.hyper, translator.model
-    rows = subwords.encode(translator.subwords, problem.unlabelled, problem.max_length)
+    rows = subwords.encode(translator.pieces, problem.unlabelled, problem.max_length)
     targets = subwords.table(rows)
     start_with_frequencies(model, targets)
     rng = np.random.default_rng(problem.seed)

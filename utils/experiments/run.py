@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from utils import runtime, sources
-from utils.adaptation import Problem, get_method
+from utils.adaptation import Problem, get_method, kept, methods_for
 from utils.errors import CourseError
 from utils.experiments.record import Record, current_versions, pack_answers
 from utils.experiments.spec import Spec, key_of
 from utils.profiles import check
-from utils.tasks import Splits, get_task, tagging, task_of
+from utils.tasks import Splits, get_task, question_answering, tagging, task_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ def prepare(spec: Spec) -> Prepared:
     path, source = None, None
     if method.needs_model and spec.model is not None:
         path, source = sources.model_path(spec.model)
+        most = sources.longest_text(spec.model)
+        if most and spec.max_length > most:
+            raise CourseError(
+                f"Texts of {spec.max_length} tokens were asked for, and {spec.model} reads "
+                f"{most}. Lower max_length."
+            )
     key = key_of(
         spec,
         splits.source.fingerprint,
@@ -159,15 +165,24 @@ def adapt_and_keep(
         CourseError: as `prepare` and `run`; if the method leaves no model, or `folder` holds
             something already.
     """
+    from utils.adaptation import saved
+
+    asks = dataset in question_answering.DATASETS  # to answer, not to write questions
+    solved = task or (question_answering.NAME if asks else task_of(dataset))
     chosen = get_method(method)
-    if not chosen.leaves_model:
-        raise CourseError(f"The method {method!r} leaves no model to keep. Choose full or lora.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CourseError(f"{folder} is not an empty folder. Give another one or remove it.")
+    able = [name for name in methods_for(solved) if get_method(name).leaves_model]
+    if solved not in saved.TASKS:
+        raise CourseError(
+            f"A model of {solved} is not kept. Choose a task: {', '.join(saved.TASKS)}."
+        )
+    if method not in able:
+        raise CourseError(
+            f"The method {method!r} leaves no model of {solved} to keep. Choose {', '.join(able)}."
+        )
     spec = Spec(
-        task=task or task_of(dataset),
+        task=solved,
         dataset=dataset,
-        model=model or sources.MINILM,
+        model=(model or sources.MINILM) if chosen.needs_model else None,
         method=method,
         n_train=n_train,
         seed=seed,
@@ -177,7 +192,9 @@ def adapt_and_keep(
         max_length=max_length,
         hyper=chosen.defaults,
     )
-    return run(prepare(spec), keep=folder)
+    prepared = prepare(spec)
+    kept.claim(folder)
+    return run(prepared, keep=folder)
 
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:

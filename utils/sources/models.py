@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from utils import runtime
 from utils.errors import CourseError
@@ -42,12 +43,26 @@ def n_layers(model_id: str) -> int:
     Raises:
         CourseError: if the model is not found, or its configuration does not say.
     """
-    folder, _ = model_path(model_id)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _configuration(model_id)
     found = config.get("num_hidden_layers") or config.get("n_layers")
     if not found:
         raise CourseError(f"The configuration of {model_id} does not say how many layers it has.")
     return int(found)
+
+
+def longest_text(model_id: str) -> int | None:
+    """How many tokens an encoder can read, from its configuration; None if it does not say.
+
+    Raises:
+        CourseError: if the model is not found.
+    """
+    return _configuration(model_id).get("max_position_embeddings")
+
+
+def _configuration(model_id: str) -> dict[str, Any]:
+    folder, _ = model_path(model_id)
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return found
 
 
 def model_path(model_id: str, *, require_pinned: bool = False) -> tuple[Path, Source]:

@@ -91,7 +91,7 @@ def make_windows(
     for begin in range(0, len(questions), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
         encoded = tokenizer(
-            _shortened(tokenizer, questions[part], min(_LONGEST_QUESTION, stride)),
+            _shortened(tokenizer, questions[part], longest_question(max_length)),
             list(contexts[part]),
             truncation="only_second",
             max_length=max_length,
@@ -109,10 +109,17 @@ def make_windows(
     return windows
 
 
+def longest_question(max_length: int) -> int:
+    """Tokens of a question at most, in windows of `max_length`."""
+    return min(_LONGEST_QUESTION, max_length // 3)
+
+
 def _shortened(tokenizer: Any, questions: Sequence[str], n_tokens: int) -> list[str]:
     """Questions without leading space, cut after `n_tokens` tokens."""
     stripped = [question.strip() for question in questions]
-    encoded = tokenizer(stripped, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = tokenizer(
+        stripped, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
     return [
         text if len(offsets) <= n_tokens else text[: offsets[n_tokens - 1][1]]
         for text, offsets in zip(stripped, encoded["offset_mapping"], strict=True)

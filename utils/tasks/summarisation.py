@@ -132,6 +132,11 @@ def rouge(summary: str, references: Sequence[str]) -> dict[str, float]:
     }
 
 
+def joined(units: Sequence[str]) -> str:
+    """A text as a model reads it."""
+    return " ".join(units)
+
+
 @cache
 def _scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer

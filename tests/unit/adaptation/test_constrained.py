@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from utils import runtime, sources
+from utils.adaptation.classifier import Classifier
 from utils.adaptation.constrained import (
     best_legal_tags,
     is_legal,
@@ -14,7 +15,6 @@ from utils.adaptation.constrained import (
     tag_scores,
 )
 from utils.adaptation.encoder import WordClassifier, load_encoder
-from utils.adaptation.saved import Classifier
 
 NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 

@@ -297,7 +297,7 @@ def test_words_and_pairs(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_is_left(splits, tmp_path) -> None:
-    from utils.adaptation.saved import Classifier
+    from utils.adaptation.classifier import Classifier
 
     assert METHODS[NAME].leaves_model
     names = ("negative", "positive")

@@ -9,8 +9,9 @@ import torch
 from utils import sources
 from utils.adaptation import Problem, get_method, methods_for
 from utils.adaptation.encoder import load_encoder
+from utils.adaptation.saved import answer, predict_table
 from utils.adaptation.span_baseline import overlap_answer
-from utils.adaptation.span_extraction import Reader, SpanModel, answer, answer_table
+from utils.adaptation.span_extraction import Reader, SpanModel
 from utils.errors import CourseError
 from utils.tasks.question_answering import Examples, score
 from utils.tasks.spans import make_windows
@@ -69,41 +70,47 @@ def test_new_answers_are_found_and_silence_is_learned(trained) -> None:
 
 def test_a_kept_reader_answers_as_before(trained) -> None:
     folder, test, outcome = trained
-    found = answer(folder, test.questions, test.contexts, threshold=0.0)
+    found = answer(folder, test.questions, test.contexts)  # silent as in training
     assert [each.text for each in found] == outcome.predictions[:, 0].tolist()
     for each, context in zip(found, test.contexts, strict=True):
         assert each.text == (context[each.start : each.end] if each.start >= 0 else "")
         assert 0 <= each.probability <= 1
+        assert each.in_full
+    assert "" in [each.text for each in found]
+    pressed = answer(folder, test.questions, test.contexts, threshold=float("inf"))
+    assert "" not in [each.text for each in pressed]
 
 
 def test_long_and_odd_texts_are_answered(trained) -> None:
     folder, *_ = trained
     sentence = "On that day Emmy went to Oslo by train."
     contexts = [f"{'Nothing of note. ' * 300}{sentence}", "🙂 " * 90, "مرحبا بالعالم", sentence]
-    found = answer(folder, ["Where to?"] * 4, contexts)
+    found = answer(folder, ["Where to?"] * 4, contexts, threshold=float("inf"))
     assert len(found) == 4
     assert found[0].end <= len(contexts[0])
     assert found[3].text == "Oslo"
+    (long,) = answer(folder, ["Where to? " * 10_000], [sentence])
+    assert not long.in_full
     assert answer(folder, [], []) == []
 
 
 def test_bad_input_is_explained(trained, tmp_path: Path) -> None:
     folder, *_ = trained
     for questions_, contexts, message in (
-        (["Who?"], [""], "The context in row 1 is empty"),
-        (["Who?", " "], ["a", "b"], "The question in row 2 is empty"),
+        (["Who?"], [""], "Row 1: the context is empty"),
+        (["Who?", " "], ["a", "b"], "Row 2: the question is empty"),
         (["Who?"], [None], "not a text"),
         (["Who?"], ["a", "b"], "1 questions and 2 contexts"),
         ("Who?", ["a"], "Give a list of questions"),
     ):
         with pytest.raises(CourseError, match=message):
             answer(folder, questions_, contexts)
-    with pytest.raises(CourseError, match="no model for question answering"):
+    with pytest.raises(CourseError, match="There is no model in"):
         answer(tmp_path, ["Who?"], ["a"])
     with pytest.raises(
         CourseError, match=r"column 'context' is missing; there are: question, text"
     ):
-        answer_table(folder, {"question": ["Who?"], "text": ["a"]})
+        predict_table(folder, {"question": ["Who?"], "text": ["a"]})
 
 
 def test_only_the_context_and_cls_can_be_chosen() -> None:

@@ -13,10 +13,11 @@ from utils import runtime, sources
 from utils.adaptation import METHODS, Problem, get_method, methods_for
 from utils.adaptation.lexical_translation import join, learn_lexicon, words
 from utils.adaptation.saved import has_model, predict_table, translate
-from utils.adaptation.sequence_to_sequence import make_batch, search
+from utils.adaptation.sequence_to_sequence import make_batch
 from utils.adaptation.subwords import END, MASK, PAD, START, encode, learn_subwords, table
 from utils.adaptation.training import Settings, train
-from utils.adaptation.translation import Translator, spoil
+from utils.adaptation.translation import spoil
+from utils.adaptation.writer import Writer
 from utils.errors import CourseError
 from utils.pretraining.masking import IGNORED
 from utils.tasks import translation
@@ -196,7 +197,7 @@ def test_all_learn_to_turn_the_order_round(name: str, tmp_path: Path) -> None:
     # What was kept translates as the model that was trained, whatever stands beside a sentence.
     assert has_model(tmp_path / "kept")
     again = translate(tmp_path / "kept", asked.evaluation.sources)
-    assert again == outcome.predictions.tolist()
+    assert [each.text for each in again] == outcome.predictions.tolist()
     assert translate(tmp_path / "kept", asked.evaluation.sources[:1]) == again[:1]
 
 
@@ -228,18 +229,19 @@ def kept(tmp_path_factory) -> Path:
 
 
 def test_beams_and_penalty_are_passed_on(kept: Path, monkeypatch) -> None:
-    from utils.adaptation import translation as module
+    from utils.adaptation import writer as module
 
     asked = []
 
     def spy(*arguments, **settings):
         asked.append((settings["n_beams"], settings["length_penalty"]))
-        return search(*arguments, **settings)
+        return module_search(*arguments, **settings)
 
+    module_search = module.search
     monkeypatch.setattr(module, "search", spy)
-    translator = Translator.load(kept)
-    translator.translate(["A dog runs now."])
-    translator.translate(["A dog runs now."], n_beams=1, length_penalty=0.0)
+    translator = Writer.load(kept)
+    translator.write(["A dog runs now."])
+    translator.write(["A dog runs now."], n_beams=1, length_penalty=0.0)
     assert asked == [(2, 1.0), (1, 0.0)]
 
 
@@ -248,27 +250,35 @@ def test_beams_and_penalty_are_passed_on(kept: Path, monkeypatch) -> None:
 )
 def test_strange_text_is_no_error(kept: Path, text: str) -> None:
     (written,) = translate(kept, [text])
-    assert isinstance(written, str)
+    assert isinstance(written.text, str)
+    assert written.in_full == (len(text) < 1000)
+
+
+def test_tabs_and_double_spaces_are_spaces(kept: Path) -> None:
+    plain, *others = translate(
+        kept, ["A dog runs now.", "A  dog runs\tnow.", " A dog\nruns now. ", "A dog\u00a0runs now."]
+    )
+    assert [other.text for other in others] == [plain.text] * 3
 
 
 def test_a_table_is_translated_row_by_row(kept: Path) -> None:
     rows = predict_table(
         kept, {"text": ["A dog runs now.", "A bird waits today."], "n": ["1", "2"]}
     )
-    assert [set(row) for row in rows] == [{"translation"}, {"translation"}]
+    assert [set(row) for row in rows] == [{"translation", "in_full"}] * 2
     assert translate(kept, []) == []
 
 
 def test_wrong_input_is_named(kept: Path, tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match=r"Row 2 is empty or not a text \(' '\)"):
+    with pytest.raises(CourseError, match=r"Row 2: the text is empty or not a text \(' '\)"):
         translate(kept, ["A dog.", " "])
     with pytest.raises(CourseError, match=r"'text' is missing; there are: sentence"):
         predict_table(kept, {"sentence": ["A dog."]})
-    with pytest.raises(CourseError, match="There is no translator in"):
+    with pytest.raises(CourseError, match="There is no model in"):
         translate(tmp_path, ["A dog."])
 
 
 def test_weights_are_on_the_device(kept: Path) -> None:
-    model = Translator.load(kept).model
+    model = Writer.load(kept).model
     assert {p.device.type for p in model.parameters()} == {runtime.device().type}
     assert model.head.embedding is model.decoder.embeddings.tokens
