@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from utils import runtime
 from utils.adaptation.batching import Cut, Texts, tokenise
-from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encoder
+from utils.adaptation.encoder import TextClassifier, WordClassifier, load_encoder, weight_names
 from utils.adaptation.kept import seal, unseal
 from utils.errors import CourseError
 from utils.tasks import tagging
@@ -79,10 +79,7 @@ class Classifier:
 
 def check_savable(encoder: Any) -> None:
     """Raise `CourseError` if the library could not load the encoder once it is saved."""
-    from transformers import AutoModel
-
-    known = AutoModel.from_config(encoder.config, add_pooling_layer=False).state_dict()
-    if _merged(encoder).keys() != known.keys():
+    if _merged(encoder).keys() != weight_names(encoder.config):
         raise CourseError(
             "A model with adapters between its layers cannot be kept as a model of the library. "
             "Choose another method: full, or lora, whose updates are merged."

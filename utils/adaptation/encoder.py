@@ -26,13 +26,14 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
     `dropout` replaces the configuration's own rates. The pooler is left out: sentences are pooled
     by `mean_pool`.
     """
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(model_path)
-    kind: Any = MODEL_MAPPING[type(config)]
-    given: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": _attention()}
-    if "add_pooling_layer" in signature(kind).parameters:
-        given["add_pooling_layer"] = False
+    given: dict[str, Any] = {
+        "dtype": torch.float32,
+        "attn_implementation": _attention(),
+        **_without_pooler(config),
+    }
     for name in _DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, dropout)
@@ -40,6 +41,22 @@ def load_encoder(model_path: Path, *, pretrained: bool = True, dropout: float = 
         return AutoModel.from_config(config, **given)
     with quiet():
         return AutoModel.from_pretrained(model_path, config=config, **given)
+
+
+def weight_names(config: Any) -> set[str]:
+    """Names of the weights that the library looks for when it loads an encoder of this shape."""
+    from transformers import AutoModel
+
+    with torch.device("meta"):  # nothing is drawn, or what is drawn next would be something else
+        return set(AutoModel.from_config(config, **_without_pooler(config)).state_dict())
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    from transformers import MODEL_MAPPING
+
+    kind: Any = MODEL_MAPPING[type(config)]
+    known = "add_pooling_layer" in signature(kind).parameters
+    return {"add_pooling_layer": False} if known else {}
 
 
 @cache

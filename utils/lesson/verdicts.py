@@ -3,9 +3,11 @@
 A claim speaks of each of its conditions (such as each number of labels) and holds only if it holds
 at every one: an intersection-union test, whose p-value is the largest (Berger, 1982, Technometrics
 24). It fails if it fails at any of them, corrected by Bonferroni for their number. Its p-value is
-twice the smaller of these two. The claims of one lesson are corrected together by Holm's method;
-those without records count with p = 1, so that a verdict does not come and go with the records of
-others.
+twice the smaller of these two. Each p-value is the larger of two: by the bootstrap over seeds and
+test examples, which takes few seeds for more alike than they are, and by Student's t over seeds
+alone; likewise the interval is the wider one. The claims of one lesson are corrected together by
+Holm's method; those without records count with p = 1, so that a verdict does not come and go with
+the records of others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -277,9 +279,11 @@ def _compare(claim: Claim, sides: "list[list[Record]]") -> Measured:
         return _over_seeds(claim, sides[0])
     if claim.worse is not None:
         difference = statistics.paired_difference(sides[0], sides[1], metric)
-        return _measured(claim, difference, _shared_means(sides, metric), shift=0.0)
+        by_seed = statistics.differences_by_seed(sides[0], sides[1], metric)
+        return _measured(claim, difference, by_seed, _shared_means(sides, metric), shift=0.0)
     result = statistics.score(sides[0], metric=metric)
-    return _measured(claim, result, [], shift=claim.threshold)
+    by_seed = [record.from_answers(metric) for record in sides[0]]
+    return _measured(claim, result, by_seed, [], shift=claim.threshold)
 
 
 def _over_seeds(claim: Claim, records: "list[Record]") -> Measured:
@@ -307,17 +311,30 @@ def _check_seeds(n: int) -> None:
         raise CourseError(f"{n} of the {MIN_SEEDS} seeds that a verdict needs at least")
 
 
-def _measured(claim: Claim, result: "Bootstrap", means: list[float], shift: float) -> Measured:
-    """`means` are those of both sides, if there are two; `shift` is what is taken off the value."""
+def _measured(
+    claim: Claim, result: "Bootstrap", by_seed: list[float], means: list[float], shift: float
+) -> Measured:
+    """`by_seed` are the values that `result` averages; `means` those of both sides, if there are
+    two; `shift` is what is taken off the value.
+    """
+    from utils.report import statistics
+
     _check_seeds(result.n_seeds)
+    low, high = result.low, result.high
+    p_holds, p_fails = result.p_greater(claim.threshold), result.p_less(claim.threshold)
+    over_seeds = statistics.p_over_seeds(by_seed, claim.threshold)
+    interval = statistics.interval_over_seeds(by_seed)
+    if over_seeds and interval:
+        p_holds, p_fails = max(p_holds, over_seeds[0]), max(p_fails, over_seeds[1])
+        low, high = min(low, interval[0]), max(high, interval[1])
     return Measured(
         better=means[0] if means else result.value,
         worse=means[1] if means else None,
         difference=result.value - shift,
-        low=result.low - shift,
-        high=result.high - shift,
-        p_holds=result.p_greater(claim.threshold),
-        p_fails=result.p_less(claim.threshold),
+        low=low - shift,
+        high=high - shift,
+        p_holds=p_holds,
+        p_fails=p_fails,
         n_seeds=result.n_seeds,
     )
 
