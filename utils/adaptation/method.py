@@ -66,7 +66,7 @@ _LEAVING = tuple(
 
 @dataclass(frozen=True)
 class Method:
-    """A way to solve `tasks`, with `defaults` of its hyper-parameters, tuned over `candidates`.
+    """A way to solve `tasks`, with `defaults` of its hyper-parameters, tuned over `candidates_for`.
 
     All methods that can be tuned have the same number of candidates. `version` is raised by hand
     whenever results change; records of an older version are then stale. `implementation` names the
@@ -87,6 +87,19 @@ class Method:
         """Whether it saves what it has trained in the problem's folder `keep`."""
         module, _, _ = self.implementation.partition(":")
         return module in _LEAVING
+
+    def candidates_for(self, task: str) -> list[Hyper]:
+        """What is tried in `task`: for tags of words, `candidates` with twice the learning rates.
+
+        In trials with 64 and 500 sentences of CoNLL-2003 and WNUT-17, fine-tuning and LoRA did best
+        with the highest rate that was tried, if they were tried with those for texts.
+        """
+        if task != "tagging":
+            return self.candidates
+        return [
+            {name: 2 * value if name == "learning_rate" else value for name, value in each.items()}
+            for each in self.candidates
+        ]
 
     def fit(self, problem: Problem) -> Outcome:
         """Adapt to `problem` and predict its evaluation examples."""

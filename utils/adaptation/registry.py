@@ -325,7 +325,7 @@ METHODS: dict[str, Method] = {
             version=1,
             needs_model=True,
             defaults={**_GRADIENT, "learning_rate": 1e-4, "epochs": 8},
-            candidates=[{"learning_rate": 5e-5}, {"learning_rate": 1e-4}, {"learning_rate": 3e-4}],
+            candidates=[{"learning_rate": 1e-4}, {"learning_rate": 3e-4}, {"learning_rate": 1e-3}],
             implementation="utils.adaptation.fine_tuning:random_init",
             tasks=_WITH_SPANS,
         ),

@@ -237,13 +237,15 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Folder of a model that was kept.")],
     file: Annotated[Path, typer.Argument(help="CSV or JSONL with the texts.")],
     out: Annotated[
-        Path | None, typer.Option(help="CSV or JSONL for the results; default: JSONL to stdout.")
+        Path | None,
+        typer.Option(help="New CSV or JSONL for the results; default: JSONL to stdout."),
     ] = None,
 ) -> None:
     """Let a saved model classify or translate texts, find entities or answer questions, row by row.
 
     Columns: text (classification, entities, translation), text and text_pair (sentence pairs),
-    question and context (question answering). The columns of the file are kept.
+    question and context (question answering). The columns of the file are kept. An interrupted call
+    leaves what it has done beside OUT: of reviews.csv, in reviews.part.csv.
     """
     from utils.cli.predicting import predict_file
 

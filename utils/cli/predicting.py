@@ -3,119 +3,163 @@
 import csv
 import io
 import json
+import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from utils import runtime
 from utils.errors import CourseError
+from utils.sources.rows import Row, format_of, read_rows
 
-Row = dict[str, Any]
+_AT_ONCE = 1000
+"""Rows that are predicted before they are written: what an interruption can lose."""
 
 
 def predict_file(model: Path, file: Path, out: Path | None) -> int:
     """Read `file`, predict, and write its rows with the new columns to `out` or to stdout.
 
+    All that can be wrong with the call or with the rows is found before anything is predicted. What
+    is interrupted leaves its finished rows beside `out`: of `reviews.csv`, in `reviews.part.csv`.
+
     Returns:
         The number of rows.
 
     Raises:
-        CourseError: as `utils.adaptation.saved.predict_table`; for a file that is no table of text;
-            if `out` is the file itself, or a result would take the place of one of its columns.
+        CourseError: as `read_rows` and `utils.adaptation.saved.check_table`; if `out` cannot be
+            written or is there already, or a result would take the place of a column.
     """
-    if out is not None and out.resolve() == file.resolve():
-        raise CourseError(f"The results would replace {file}. Give --out another name.")
-    write = _WRITERS[_kind(out)] if out else _as_jsonl
+    if out is not None:
+        _check_place(out, file)
     rows = read_rows(file)
-    from utils.adaptation.saved import predict_table
+    from utils.adaptation import saved
 
-    table = {name: [row.get(name, "") for row in rows] for name in (rows[0] if rows else ())}
-    results = predict_table(model, table) if rows else []
-    if results and (taken := results[0].keys() & rows[0].keys()):
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    results = saved.result_columns(model)
+    if taken := sorted(set(results) & set(columns)):
         raise CourseError(
-            f"{file.name} has a column {min(taken)!r} already, which the results would replace. "
+            f"{file.name} has a column {taken[0]!r} already, which the results would replace. "
             "Rename it."
         )
-    text = write([row | result for row, result in zip(rows, results, strict=True)])
-    if out:
-        runtime.write_atomically(out, text)
+    saved.check_table(model, _table(rows, columns))
+    predicted = _predicted(model, rows, columns)
+    if out is not None:
+        _write(predicted, out, [*columns, *results], len(rows))
     else:
-        sys.stdout.write(text)
+        for some in predicted:
+            _print(_as_jsonl(some))
     return len(rows)
 
 
-def read_rows(file: Path) -> list[Row]:
-    """Rows of a .csv with a line of column names, or of a .jsonl.
-
-    Raises:
-        CourseError: if there is no such file, or it is not what its name says.
-    """
-    kind = _kind(file)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise CourseError(f"There is no file {file}.") from None
-    except UnicodeDecodeError as error:
+def _check_place(out: Path, file: Path) -> None:
+    format_of(out)
+    if os.path.exists(out) and os.path.exists(file) and os.path.samefile(out, file):
+        raise CourseError(f"The results would replace {file}. Give --out another name.")
+    if os.path.isdir(out):
+        raise CourseError(f"{out} is a folder. Give --out the name of a file.")
+    _check_free(out)
+    if os.path.lexists(_part(out)):
         raise CourseError(
-            f"{file.name} is not UTF-8 (byte {error.start}). Save it as UTF-8."
-        ) from error
-    return _READERS[kind](text, file.name)
+            f"{_part(out)} exists already; an interrupted call leaves its finished rows there. "
+            "Rename or remove it."
+        )
 
 
-def _from_csv(text: str, name: str) -> list[Row]:
-    csv.field_size_limit(sys.maxsize)  # a long text is no error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows = []
+def _check_free(out: Path) -> None:
+    if os.path.lexists(out):
+        raise CourseError(f"{out} exists already. Give --out another name, or remove it.")
+
+
+def _part(out: Path) -> Path:
+    return out.with_stem(f"{out.stem}.part")
+
+
+def _table(rows: list[Row], columns: list[str]) -> dict[str, list[Any]]:
+    return {name: [row.get(name) for row in rows] for name in columns}
+
+
+def _predicted(model: Path, rows: list[Row], columns: list[str]) -> Iterator[list[Row]]:
+    """The rows with their results, some at a time."""
+    from utils.adaptation import saved
+
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        results = saved.predict_table(model, _table(some, columns))
+        yield [row | result for row, result in zip(some, results, strict=True)]
+
+
+def _write(predicted: Iterable[list[Row]], out: Path, columns: list[str], n_rows: int) -> None:
+    """Write to a file beside `out`, which becomes `out` when it is complete."""
+    part, is_csv, done = _part(out), format_of(out) == ".csv", 0
+    _create(part)
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise CourseError(
-                    f"{name}, line {reader.line_num}, has not as many cells as there are columns. "
-                    "Put texts with commas in quotation marks."
-                )
-            rows.append(row)
-    except csv.Error as error:
-        raise CourseError(f"{name}, line {reader.line_num}, is no CSV: {error}.") from error
-    return rows
+        if is_csv:
+            _append(part, _as_csv([{name: name for name in columns}], columns))
+        for rows in predicted:
+            _append(part, _as_csv(rows, columns) if is_csv else _as_jsonl(rows))
+            done += len(rows)
+        _check_free(out)
+        part.rename(out)
+    except BaseException as error:
+        if not done:
+            part.unlink(missing_ok=True)
+            raise
+        kept = f"The first {done} of {n_rows} rows are kept, with their results, in {part}."
+        if isinstance(error, CourseError):
+            raise CourseError(f"{error} {kept}") from error
+        print(kept, file=sys.stderr)
+        raise
 
 
-def _from_jsonl(text: str, name: str) -> list[Row]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CourseError(f"{name}, line {number}, is no JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise CourseError(f"{name}, line {number}, is no JSON object with named values.")
-        rows.append(row)
-    return rows
+def _create(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(exist_ok=False)
+    except OSError as error:
+        raise CourseError(
+            f"Cannot write {file} ({error.strerror}). Make its folder writable, or give --out "
+            "another place."
+        ) from error
 
 
-def _as_csv(rows: list[Row]) -> str:
+def _append(file: Path, text: str) -> None:
+    """Add the text to the file, all of it or nothing."""
+    size = file.stat().st_size
+    try:
+        with file.open("ab") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException as error:
+        os.truncate(file, size)
+        if isinstance(error, OSError):
+            raise CourseError(
+                f"Cannot write {file} ({error.strerror}). Free some space, then run the command "
+                "again."
+            ) from error
+        raise
+
+
+def _print(text: str) -> None:
+    """Print in UTF-8, whatever the terminal is set to."""
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.buffer.write(text.encode())
+    else:  # in a notebook
+        sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _as_csv(rows: list[Row], columns: list[str]) -> str:
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, list(rows[0]) if rows else [])
-    writer.writeheader()
+    writer = csv.DictWriter(file, columns)
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
     return file.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def _as_jsonl(rows: list[Row]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-_READERS = {".csv": _from_csv, ".jsonl": _from_jsonl}
-_WRITERS = {".csv": _as_csv, ".jsonl": _as_jsonl}
-
-
-def _kind(file: Path) -> str:
-    if file.suffix not in _READERS:
-        raise CourseError(f"{file.name} ends neither in .csv nor in .jsonl. Convert it to one.")
-    return file.suffix

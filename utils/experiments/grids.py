@@ -52,7 +52,7 @@ class Grid:
         """The trials that decide on the hyper-parameters, each one a spec of its own."""
         wanted: dict[str, Spec] = {}
         for cell in self.cells:
-            for candidate in self._candidates(cell.method):
+            for candidate in self._candidates(cell):
                 trial = self._trial(cell, candidate)
                 wanted[trial.identity()] = trial
         return list(wanted.values())
@@ -65,7 +65,7 @@ class Grid:
         found = {record.spec.identity(): record for record in trials}
 
         def chosen(cell: Spec) -> Spec:
-            candidates = self._candidates(cell.method)
+            candidates = self._candidates(cell)
             if not candidates:
                 return _with(cell, {})
 
@@ -81,10 +81,10 @@ class Grid:
         """The experiments with default hyper-parameters, to foretell how long they will take."""
         return [*self.pretraining, *(_with(cell, {}) for cell in self.cells)]
 
-    def _candidates(self, method: str) -> list[Hyper]:
+    def _candidates(self, cell: Spec) -> list[Hyper]:
         if not self.anchors:
             return []
-        return self.candidates.get(method, METHODS[method].candidates)
+        return self.candidates.get(cell.method, METHODS[cell.method].candidates_for(cell.task))
 
     def _trial(self, cell: Spec, candidate: Hyper) -> Spec:
         n = cell.n_train
@@ -515,9 +515,8 @@ def questions(
     """Answers found in paragraphs, with and without a distracting sentence: the grid of lesson 09.
 
     In the profile `full`, windows of 384 tokens that share 128, and all of the reported split; in
-    the others, a set in which some questions have no answer. With
-    all examples only fine-tuning is run, with two passes over the data, and the baseline, which
-    learns nothing and needs only one run for each number of examples.
+    the others, a set in which some questions have no answer. With all examples only fine-tuning is
+    run, with one pass over the data, and the baseline, which learns nothing.
     """
     size = _QUESTIONS[check(profile)]
     cells = [
@@ -548,7 +547,7 @@ def _of_questions(size: _Questions, method: Method, n: int | None) -> Hyper:
     if "min_updates" not in method.defaults:
         return {}
     if n is None:
-        return {"epochs": 2}
+        return {"epochs": 1}
     if method.name == "frozen-spans":  # a head alone needs a rate of its own
         return {name: value for name, value in size.training.items() if name != "learning_rate"}
     return size.training
