@@ -205,7 +205,9 @@ def _size(value: str) -> int | None:
 
 @app.command()
 def adapt(
-    dataset: Annotated[str, typer.Argument(help="Hub id of a data set.")],
+    dataset: Annotated[
+        str, typer.Argument(help="Hub id of a data set, or a CSV or JSONL of your own.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     method: Annotated[str, typer.Option(help="Method, such as full or lora.")] = "full",
     n: Annotated[str, typer.Option(help="Training examples, or all.")] = "all",
@@ -214,13 +216,19 @@ def adapt(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Hub id of a pre-trained encoder.")] = None,
     profile: ProfileOption = "quick",
-    max_length: Annotated[int, typer.Option(min=2, help="Tokens of a text that are read.")] = 128,
+    max_length: Annotated[int, typer.Option(min=16, help="Tokens of a text that are read.")] = 128,
     validation: Annotated[
         int, typer.Option(min=1, help="Examples that choose the best point of the training.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Adapt a model to a task once and keep it, for `course predict`."""
+    """Adapt a model to a task once and keep it, for `course predict`.
+
+    Columns of a file of your own: text and label; text, text_pair and label; tokens and tags;
+    context, question and answer; text and summary; text and translation. A fifth of its rows is
+    held out and scored. A folder with train.csv, validation.csv and test.csv (or .jsonl) keeps its
+    own splits.
+    """
     from utils.experiments import adapt_and_keep
 
     record = adapt_and_keep(

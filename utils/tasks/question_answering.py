@@ -7,7 +7,7 @@ none.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from utils import sources
 from utils.errors import CourseError
 from utils.squad_scores import exact_match, token_f1
+from utils.tasks import own_data
 from utils.tasks.distractors import with_distractor
 from utils.tasks.splits import Splits, draw, held_out_groups, sample
 
@@ -30,6 +31,8 @@ from, changes splits, subsets or scores."""
 METRIC = "answer_f1"
 
 DATASETS = ("rajpurkar/squad", "rajpurkar/squad_v2")
+
+OWN_COLUMNS = ("context", "question", "answer")
 
 COLUMNS = ("id", "title", "context", "question", "answers")
 
@@ -87,11 +90,17 @@ def load(
 
     A validation split of about `validation_limit` questions is cut from the train split by whole
     articles. With `test_limit`, a sample of the reported split, drawn with a fixed seed.
+    `dataset_id` may also be a file of one's own, see `own_data`: with the column `answers` as in
+    SQuAD or as a list of texts, or `answer` with one text, empty if there is no answer.
 
     Raises:
         CourseError: if the task does not know the data set, or a column, a split or an answer is
             not as it must be, or the limits do not fit.
     """
+    if own_data.is_own(dataset_id):
+        return own_data.load(
+            dataset_id, _own, validation_limit=validation_limit, test_limit=test_limit
+        )
     if dataset_id not in DATASETS:
         known = " and ".join(DATASETS)
         raise CourseError(f"Question answering does not know {dataset_id!r}. Known: {known}.")
@@ -175,6 +184,27 @@ def examples(split: "Dataset", dataset_id: str) -> Examples:
         ):
             column.append(value)
     return found
+
+
+def _own(table: own_data.Table) -> own_data.Parsed:
+    contexts, questions = table.texts("context"), table.texts("question")
+    column = "answers" if any("answers" in row for row in table.rows) else "answer"
+    answers = table.column(column, _references, "a text, or a list of texts")
+    starts = []
+    for place, context, texts in zip(table.places, contexts, answers, strict=True):
+        starts.append(context.find(texts[0]) if texts else -1)
+        if texts and starts[-1] < 0:
+            raise CourseError(
+                f"{place}: the answer {texts[0]!r} does not stand in the context. Answers must be "
+                "copied from it, letter by letter."
+            )
+    found = Examples(table.places, contexts, contexts, questions, answers, starts)
+    return own_data.Parsed(found, [], contexts)
+
+
+def _references(value: Any) -> list[str] | None:
+    found = value.get("text") if isinstance(value, dict) else value
+    return [] if found is None or found == "" else own_data.texts_in(found)
 
 
 def _place(context: str, text: str, start: int) -> int:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from utils.errors import CourseError
 from utils.tasks import (
     language_modelling,
+    own_data,
     pretraining_objectives,
     question_answering,
     question_generation,
@@ -90,7 +91,15 @@ def get_task(name: str) -> Task:
 
 
 def task_of(dataset_id: str) -> str:
-    """Name of the task that the labels of a data set are for."""
+    """Name of the task that the labels of a data set are for.
+
+    Of a file of one's own, the columns tell.
+
+    Raises:
+        CourseError: if they do not.
+    """
+    if own_data.is_own(dataset_id):
+        return _task_of_columns(dataset_id)
     if dataset_id in tagging.LAYOUTS:
         return tagging.NAME
     for task in (
@@ -103,6 +112,32 @@ def task_of(dataset_id: str) -> str:
         if dataset_id in task.DATASETS:
             return task.NAME
     return _DEFAULT
+
+
+_WITH_OWN_DATA: dict[str, tuple[str, ...]] = {
+    task.NAME: task.OWN_COLUMNS
+    for task in (
+        sentence_pairs,  # before what needs only some of its columns
+        text_classification,
+        tagging,
+        question_answering,
+        summarisation,
+        translation,
+    )
+}
+
+
+def _task_of_columns(dataset_id: str) -> str:
+    names = own_data.columns(dataset_id)
+    names |= {"answer"} & {name.removesuffix("s") for name in names}
+    for task, needed in _WITH_OWN_DATA.items():
+        if names.issuperset(needed):
+            return task
+    layouts = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _WITH_OWN_DATA.items())
+    raise CourseError(
+        f"The columns of {dataset_id} ({', '.join(sorted(names))}) are those of no task. Rename "
+        f"them: {layouts}."
+    )
 
 
 _DEFAULT = text_classification.NAME

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.errors import CourseError
-from utils.tasks import question_answering
+from utils.tasks import own_data, question_answering
 from utils.tasks.question_generation import sentence_cuts
 from utils.tasks.splits import Splits, sample
 from utils.tasks.text_classification import METRIC, score, subset
@@ -28,6 +28,8 @@ VERSION = 1
 
 DATASETS = {"course/qnli": "rajpurkar/squad"}
 """Sets of pairs, and the questions that they are made from."""
+
+OWN_COLUMNS = ("text", "text_pair", "label")
 
 LABELS = ["answered", "not answered"]
 
@@ -62,9 +64,15 @@ def load(
     validation split; about `validation_limit` pairs are cut from the train split by whole articles.
     With `test_limit`, a sample of the reported split, drawn with a fixed seed.
 
+    `dataset_id` may also be a file of one's own, see `own_data`.
+
     Raises:
         CourseError: if the task does not know the data set, or the limits do not fit.
     """
+    if own_data.is_own(dataset_id):
+        return own_data.load(
+            dataset_id, _own, validation_limit=validation_limit, test_limit=test_limit
+        )
     if dataset_id not in DATASETS:
         known = " and ".join(DATASETS)
         raise CourseError(f"Sentence pairs do not know {dataset_id!r}. Known: {known}.")
@@ -73,6 +81,12 @@ def load(
     )
     train, validation, test = map(_pairs, (found.train, found.validation, found.test))
     return Splits(train, validation, sample(test, test_limit), LABELS, found.source)
+
+
+def _own(table: own_data.Table) -> own_data.Parsed:
+    firsts, seconds = table.texts("text"), table.texts("text_pair")
+    labels, names = table.classes("label")
+    return own_data.Parsed(Examples(list(zip(firsts, seconds, strict=True)), labels), names, firsts)
 
 
 def _pairs(questions: question_answering.Examples) -> Examples:

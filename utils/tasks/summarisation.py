@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from utils import sources
 from utils.errors import CourseError
 from utils.sources import documentation
+from utils.tasks import own_data
 from utils.tasks.question_generation import sentence_cuts
 from utils.tasks.splits import Splits, draw, sample
 
@@ -30,6 +31,8 @@ VERSION = 1
 """Raise by hand whenever a change of this file changes splits, subsets or scores."""
 
 METRIC = "rouge_l"
+
+OWN_COLUMNS = ("text", "summary")
 
 DIALOGUES, DOCSTRINGS = "knkarthick/dialogsum", documentation.SUMMARIES
 DATASETS = (DIALOGUES, DOCSTRINGS)
@@ -70,11 +73,16 @@ def load(
 ) -> Splits:
     """Load dialogues (DialogSum), or docstrings and their first lines from installed packages.
 
-    With limits, samples of both splits, drawn with a fixed seed.
+    With limits, samples of both splits, drawn with a fixed seed. `dataset_id` may also be a file of
+    one's own, see `own_data`: with the column `summary`, a text or a list of several.
 
     Raises:
         CourseError: if the task does not know the data set, or it cannot be reached.
     """
+    if own_data.is_own(dataset_id):
+        return own_data.load(
+            dataset_id, _own, validation_limit=validation_limit, test_limit=test_limit
+        )
     if dataset_id not in DATASETS:
         known = " and ".join(DATASETS)
         raise CourseError(f"Summarisation does not know {dataset_id!r}. Known: {known}.")
@@ -142,6 +150,15 @@ def _scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(list(_TYPES.values()), use_stemmer=True)
+
+
+def _own(table: own_data.Table) -> own_data.Parsed:
+    texts = table.texts("text")
+    summaries = table.column(
+        "summary", lambda cell: own_data.texts_in(cell) or None, "a text, or a list of texts"
+    )
+    units = [_sentences(text) for text in texts]
+    return own_data.Parsed(Examples(units, summaries, table.places), [], texts)
 
 
 def _dialogues(split: "Dataset") -> Examples:

@@ -6,13 +6,14 @@ Tags are IOB2: `B-PER` begins a person, `I-PER` goes on with one, `O` is no part
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utils import sources
 from utils.errors import CourseError
+from utils.tasks import own_data
 from utils.tasks.splits import Splits, draw, sample
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ VERSION = 1
 """Raise by hand whenever a change of this file changes splits, subsets or scores."""
 
 METRIC = "f1"
+
+OWN_COLUMNS = ("tokens", "tags")
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,17 @@ def load(
 ) -> Splits:
     """Load `dataset_id` with its own three splits.
 
-    With limits, samples of its validation and test splits, drawn with a fixed seed.
+    With limits, samples of its validation and test splits, drawn with a fixed seed. `dataset_id`
+    may also be a file of one's own, see `own_data`: words and tags as lists, or with spaces
+    between.
 
     Raises:
         CourseError: if the task does not know the data set, or it lacks a split.
     """
+    if own_data.is_own(dataset_id):
+        return own_data.load(
+            dataset_id, _own, validation_limit=validation_limit, test_limit=test_limit
+        )
     if dataset_id not in LAYOUTS:
         raise CourseError(
             f"Tagging has no layout for the data set {dataset_id!r}. Known: "
@@ -217,6 +226,29 @@ def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     from seqeval.metrics.sequence_labeling import get_entities
 
     return set(get_entities(list(tags)))
+
+
+def _own(table: own_data.Table) -> own_data.Parsed:
+    words = table.column("tokens", _words, "words")
+    tags = table.column("tags", _words, "tags")
+    for row, (mine, theirs) in enumerate(zip(words, tags, strict=True)):
+        if len(mine) != len(theirs):
+            raise CourseError(
+                f"{table.places[row]}: there are {len(mine)} tokens and {len(theirs)} tags. Give "
+                "each token one tag."
+            )
+        if wrong := [tag for tag in theirs if tag != "O" and tag[:2] not in ("B-", "I-")]:
+            raise CourseError(
+                f"{table.places[row]}: {wrong[0]!r} is no tag. Tags are O, or a type after B- "
+                "where it begins and I- where it goes on (IOB2)."
+            )
+    names = ["O", *sorted({tag for row in tags for tag in row} - {"O"})]
+    numbers = [np.array([names.index(tag) for tag in row], dtype=np.int64) for row in tags]
+    return own_data.Parsed(Examples(words, numbers, names), names, [" ".join(w) for w in words])
+
+
+def _words(value: Any) -> list[str] | None:
+    return own_data.texts_in(value.split() if isinstance(value, str) else value) or None
 
 
 def _examples(split: "Dataset", layout: Layout) -> Examples:
