@@ -169,7 +169,7 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
     series, left_out = [], []
     for method in chosen.methods:
         cells = [cell for cell in chosen.cells if cell.method == method]
-        shown = [(value, cell) for cell in cells if (value := cell.cost(cost))]
+        shown = [(value, cell) for cell in cells if (value := chosen.cost(cell, cost))]
         if len(shown) < len(cells):
             left_out.append(f"{title(method)} ({len(cells) - len(shown)} of {len(cells)} points)")
         if not shown:
@@ -186,7 +186,8 @@ def cost_curve_plot(records: Sequence[Record], cost: str = "wall_seconds") -> Pl
         )
     note = f"Bands: 95 % bootstrap interval over {_resampled(chosen)}."
     if left_out:
-        note += f"\nNot shown ({unit} 0 or not measured): {', '.join(left_out)}."
+        elsewhere = ", or on another machine" if cost == "wall_seconds" else ""
+        note += f"\nNot shown ({unit} 0 or not measured{elsewhere}): {', '.join(left_out)}."
     y_label = f"{formatting.in_title(chosen.measure)} in %"
     panel = Panel(heading(chosen), f"{axis} (log scale)", y_label, series, log_x=True)
     return Plot(

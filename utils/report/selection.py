@@ -101,6 +101,11 @@ class Cell:
         present = [value for value in values if value is not None]
         return statistics.mean_and_sd(present) if len(present) == len(values) else None
 
+    @cached_property
+    def machines(self) -> set[str]:
+        """The processors that its runs took place on."""
+        return {machine(record) for record in self.records}
+
     def cost(self, name: str) -> float | None:
         """A cost over seeds; None if a record lacks it, and for seconds of different machines.
 
@@ -112,8 +117,7 @@ class Cell:
         if len(present) < len(values):
             return None
         if name == "wall_seconds":
-            n_machines = len({machine(record) for record in self.records})
-            return median(present) if n_machines == 1 else None
+            return median(present) if len(self.machines) == 1 else None
         if name == "peak_memory_bytes":
             return max(present)
         return sum(present) / len(present)
@@ -164,6 +168,18 @@ class Comparable:
         """The experiment with this method and number of examples, or None."""
         found = [c for c in self.cells if c.method == method and c.n_train == n_train]
         return found[0] if found else None
+
+    @cached_property
+    def machine(self) -> str:
+        """The machine of most experiments: only its seconds stand side by side."""
+        found = [name for cell in self.cells for name in sorted(cell.machines)]
+        return max(sorted(set(found)), key=found.count)
+
+    def cost(self, cell: Cell, name: str) -> float | None:
+        """`Cell.cost`; None for seconds on another machine than `machine`."""
+        if name == "wall_seconds" and cell.machines != {self.machine}:
+            return None
+        return cell.cost(name)
 
     @property
     def dataset(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from utils.adaptation import METHODS
 from utils.experiments import Record
 from utils.report import facts, formatting, statistics
 from utils.report.formatting import MISSING
@@ -133,7 +134,7 @@ def cost_table(records: Sequence[Record]) -> Table:
             title(cell.method),
             size_label(cell.n_train),
             formatting.percent(cell.mean_and_sd[0]),
-            *_cost_cells(cell),
+            *_cost_cells(chosen, cell),
             formatting.mebibytes(cell.cost("peak_memory_bytes")),
             formatting.count(cell.cost("trainable_parameters")),
         ]
@@ -182,7 +183,7 @@ def cost_to_reach_table(records: Sequence[Record], scores: Sequence[float] | Non
             f"{formatting.percent(score)} %",
             title(method),
             *(
-                [size_label(cell.n_train), *_cost_cells(cell)]
+                [size_label(cell.n_train), *_cost_cells(chosen, cell)]
                 if cell
                 else ["not reached", *[MISSING] * len(_COST_COLUMNS)]
             ),
@@ -250,9 +251,9 @@ _COST_COLUMNS = ["Seconds", "Examples seen", "FLOPs"]
 
 _COST_NOTE = (
     "Costs are those of one run with its hyper-parameters given, the mean over seeds (of seconds "
-    "the median); the search for them and predicting are not included. FLOPs are those of the "
-    "encoder, computed from the shapes of all batches, padding included; methods without an "
-    "encoder have none."
+    "the median); the search for them, predicting, and the validations that choose the best point "
+    "of a training are not included. FLOPs are those of the encoder, computed from the shapes of "
+    "all batches, padding included; methods without an encoder have none."
 )
 MEMORY_NOTE = (
     "Peak memory is the largest over seeds: on a GPU what was allocated during the run, on a CPU "
@@ -260,9 +261,9 @@ MEMORY_NOTE = (
 )
 
 
-def _cost_cells(cell: Cell) -> list[str]:
+def _cost_cells(chosen: Comparable, cell: Cell) -> list[str]:
     return [
-        formatting.quantity(cell.cost("wall_seconds")),
+        formatting.quantity(chosen.cost(cell, "wall_seconds")),
         formatting.count(cell.cost("examples_seen")),
         formatting.power_of_ten(cell.cost("flops")),
     ]
@@ -309,9 +310,12 @@ def _seen_notes(chosen: Comparable) -> list[str]:
 
 def time_notes(chosen: Comparable) -> list[str]:
     """What to know about seconds, if they come from several machines."""
-    if any(len({machine(record) for record in cell.records}) > 1 for cell in chosen.cells):
-        return ["Seconds on different machines are never put together: such cells stay empty."]
-    return []
+    if all(cell.machines == {chosen.machine} for cell in chosen.cells):
+        return []
+    return [
+        f"Seconds are those on {chosen.machine}. Those on other machines cannot be compared with "
+        "them and are left out."
+    ]
 
 
 def origin_notes(chosen: Comparable, name: str) -> list[str]:
@@ -326,6 +330,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
         f"{_tested_on(record)}; "
         f"seeds {_seed_list(chosen.records)}.",
         *_held_out_notes(chosen),
+        *_settings_notes(chosen),
         f"Run on {'; '.join(machines)}.",
     ]
     if chosen.stale:
@@ -343,18 +348,47 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
 
 
 def _held_out_notes(chosen: Comparable) -> list[str]:
-    """How many examples decided on settings, where that differs between numbers of labels."""
+    """How many labelled examples decided on settings, besides those that are counted."""
     sizes: dict[int, list[int | None]] = {}
     for n in chosen.sizes:
         (record, *_) = [r for r in chosen.records if r.spec.n_train == n]
         sizes.setdefault(int(record.provenance.get("n_validation", 0)), []).append(n)
-    if len(sizes) < 2:
+    if not any(sizes):
         return []
+    if len(sizes) == 1:
+        (n_held_out,) = sizes
+        return [f"{_ALSO_LABELLED}: {formatting.count(n_held_out)} of the validation split."]
     parts = [
         f"{formatting.count(held_out)} with {', '.join(map(size_label, labels))} labels"
         for held_out, labels in sizes.items()
     ]
-    return [f"Examples of the validation split that were used: {'; '.join(parts)}."]
+    return [f"{_ALSO_LABELLED}, of the validation split: {'; '.join(parts)}."]
+
+
+_ALSO_LABELLED = (
+    "Labelled examples that are not counted, and choose settings and the best point of a training"
+)
+
+
+def _settings_notes(chosen: Comparable) -> list[str]:
+    """Settings in which the cells of a row differ, other than those that were tuned."""
+    found = []
+    for method in chosen.methods:
+        cells = [cell for cell in chosen.cells if cell.method == method]
+        tuned = {name for candidate in METHODS[method].candidates for name in candidate}
+        hypers = [cell.records[0].spec.hyper for cell in cells]
+        names = sorted({name for hyper in hypers for name in hyper} - tuned)
+        differing = [name for name in names if len({hyper.get(name) for hyper in hypers}) > 1]
+        groups: dict[str, list[str]] = {}
+        for cell, hyper in zip(cells, hypers, strict=True):
+            settings = ", ".join(f"{name} {hyper.get(name, 'by default')}" for name in differing)
+            groups.setdefault(settings, []).append(size_label(cell.n_train))
+        if differing:
+            parts = [f"{settings} with {', '.join(n)} labels" for settings, n in groups.items()]
+            found.append(
+                f"The row of {title(method)} holds different settings: {'; '.join(parts)}."
+            )
+    return found
 
 
 def _tested_on(record: Record) -> str:

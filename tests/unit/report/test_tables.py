@@ -123,8 +123,28 @@ def test_seconds_of_different_machines_are_not_averaged(make_record):
     table = cost_table([make_record(seed=0), make_record(seed=1, cpu="Faster CPU")])
     assert row_of(table, "Fine-tuning")["Seconds"] == "–"
     assert row_of(table, "Fine-tuning")["Examples seen"] == "192"
-    assert any("different machines" in note for note in table.notes)
+    assert any("on other machines cannot be compared" in note for note in table.notes)
     assert any("Faster CPU" in note and "Test CPU" in note for note in table.notes)
+
+
+def test_seconds_stand_side_by_side_on_one_machine_only(make_record):
+    here = [make_record("full", seed=s) for s in range(2)] + [make_record("majority")]
+    there = [make_record("tfidf", seed=s, cpu="Faster CPU") for s in range(2)]
+    table = cost_table([*here, *there])
+    assert row_of(table, "TF-IDF + logistic regression")["Seconds"] == "–"
+    assert row_of(table, "Fine-tuning")["Seconds"] != "–"
+    assert any("Seconds are those on Test CPU" in note for note in table.notes)
+    assert not any("Seconds are those on" in note for note in cost_table(here).notes)
+
+
+def test_settings_that_differ_in_a_row_are_named(make_record):
+    few = make_record(n_train=64, hyper={"epochs": 3, "dropout": 0.0, "learning_rate": 1e-4})
+    many = make_record(n_train=500, hyper={"epochs": 2, "dropout": 0.0, "learning_rate": 2e-4})
+    notes = learning_curve_table([few, many]).notes
+    assert (
+        "The row of Fine-tuning holds different settings: epochs 3 with 64 labels; epochs 2 with "
+        "500 labels."
+    ) in notes
 
 
 def test_cost_to_reach_takes_the_first_measured_size(make_record):
