@@ -1,6 +1,7 @@
 """What is trained, what stays bit for bit, and what is added, on the packaged MiniLM."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from utils import sources
 from utils.adaptation import METHODS, Problem, fine_tuning, get_method, lower_layers, parts
 from utils.adaptation.batching import Tokenised, tokenise
+from utils.adaptation.classifier import Classifier
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.training import Settings, _optimizer
 from utils.errors import CourseError
@@ -184,6 +186,19 @@ def test_distilbert_is_adapted_like_bert(splits, distilbert, name: str) -> None:
     outcome = get_method(name).fit(replace(given, model_path=distilbert))
     assert outcome.predictions.shape == (100, 2)
     assert outcome.cost["flops"] > 0
+
+
+@pytest.mark.parametrize("name", ["full", "lora"])
+def test_a_distilbert_can_be_kept(splits, distilbert, name: str, tmp_path: Path) -> None:
+    given = replace(
+        problem(splits, name),
+        model_path=distilbert,
+        keep=tmp_path / "kept",
+        label_names=("no", "yes"),
+    )
+    outcome = get_method(name).fit(given)
+    found, _ = Classifier.load(tmp_path / "kept").predict(given.evaluation.texts)
+    np.testing.assert_allclose(found, outcome.predictions, atol=1e-5)
 
 
 def test_lora_begins_as_nothing_and_can_be_merged() -> None:

@@ -26,7 +26,7 @@ MODEL, _ = sources.model_path(sources.MINILM)
 FAST = {"min_updates": 20, "epochs": 1, "batch_size": 8}
 
 
-def fitted(folder: Path, splits: Splits, task: str, method: str = "full"):
+def fitted(folder: Path | None, splits: Splits, task: str, method: str = "full"):
     problem = Problem(
         train=get_task(task).subset(splits.train, 48, 0), validation=splits.validation,
         evaluation=splits.test, n_classes=len(splits.label_names), seed=0, max_length=48,
@@ -36,7 +36,7 @@ def fitted(folder: Path, splits: Splits, task: str, method: str = "full"):
     return splits.test, get_method(method).fit(problem).predictions
 
 
-def of_texts(folder: Path, method: str = "full"):
+def of_texts(folder: Path | None, method: str = "full"):
     splits = text_classification.load(
         "stanfordnlp/sst2", profile="smoke", validation_limit=20, test_limit=30
     )
@@ -73,6 +73,12 @@ def test_a_loaded_model_predicts_what_the_trained_one_did(texts) -> None:
     assert in_full.all()
     labels = [row.label for row in classify(folder, test.texts)]
     assert labels == [["negative", "positive"][i] for i in predictions.argmax(axis=1)]
+
+
+def test_to_keep_a_model_does_not_change_it(texts) -> None:
+    _, _, predictions = texts
+    again = of_texts(None)[1]
+    np.testing.assert_array_equal(again, predictions)
 
 
 def test_so_does_a_tagger(words) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils import runtime
+from utils import runtime, sources
 from utils.adaptation.training import Settings, count_updates, learning_rate_factor, train
 from utils.errors import CourseError
 
@@ -181,3 +181,18 @@ def test_another_precision_than_that_of_a_trainer_before(monkeypatch: pytest.Mon
     monkeypatch.setattr(runtime, "precision", lambda: runtime.Precision("bf16", "for this test"))
     assert runtime.accelerator().mixed_precision == "bf16"
     assert runtime.accelerator(mixed_precision=False).mixed_precision == "no"
+
+
+def test_what_is_timed_does_not_move_what_is_drawn() -> None:
+    from utils.adaptation.encoder import load_encoder, weight_names
+
+    model, _ = sources.model_path(sources.MINILM)
+    config = load_encoder(model).config
+    for call in (runtime.precision, runtime.onednn_pays, lambda: weight_names(config)):
+        if hasattr(call, "cache_clear"):
+            call.cache_clear()
+        torch.manual_seed(3)
+        call()
+        drawn = torch.rand(2)
+        torch.manual_seed(3)
+        assert torch.equal(drawn, torch.rand(2)), call
