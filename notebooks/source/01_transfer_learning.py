@@ -263,8 +263,9 @@ show_text(prose.cost_sentence(sst2, "frozen", 2000), prose.cost_sentence(sst2, "
 # ## 6 · Claims
 #
 # Each claim below was written before the full measurement. It is decided on the published records
-# by a bootstrap over seeds and test examples, corrected for the number of claims in this lesson
-# (Holm, 1979), and it may turn out not to hold. `course check` lists the claims of all lessons.
+# by a bootstrap over seeds and test examples and by Student's t over seeds, whichever is less sure
+# (lesson 16 says why), corrected for the number of claims in this lesson (Holm, 1979), and it may
+# turn out not to hold. `course check` lists the claims of all lessons.
 #
 # First, that the methods were trained properly. A baseline that was not tuned makes any comparison
 # look good.

@@ -710,10 +710,11 @@ else:
 # %% [markdown]
 # How to read it, column by column (the claims of section 13 test what can be tested):
 #
-# - **Tagging, fine-tuned**, has a clear order. Whoever has seen both sides of hidden words (MLM, with
+# - **Tagging, fine-tuned**, has an order. Whoever has seen both sides of hidden words (MLM, with
 #   or without NSP) finds far more entities than the causal model, whose vector of a name knows
 #   nothing of the words behind it. The auto-encoders come last: their encoders read damaged text, and
-#   part of what was learned sits in the decoder, which is thrown away here.
+#   part of what was learned sits in the decoder, which is thrown away here. Three seeds are few all
+#   the same: section 13 says whether they are enough to be sure.
 # - **Tagging, frozen**: hardly any difference. Where a linear layer has to do all the work, all of
 #   these small models are poor.
 # - **Classification** has no order. What leads on sentiment does not lead on topics, and most

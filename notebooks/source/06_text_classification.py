@@ -668,24 +668,28 @@ for text, label in zip(new, classify(ours, new), strict=True):
 # little.
 #
 # The same from the command line: `course adapt stanfordnlp/sst2 --n 500 --out models/sentiment`, then
-# `course predict models/sentiment reviews.csv`. Your own table with the columns `text` and `label`
-# becomes a data set by the library:
+# `course predict models/sentiment reviews.csv`. In place of the name of a data set you can give a table of
+# your own, a CSV or JSONL with the columns `text` and `label`:
 
 # %%
 import csv
 import tempfile
 
-from datasets import load_dataset
-
 path = f"{tempfile.mkdtemp()}/mine.csv"
 with open(path, "w", newline="", encoding="utf-8") as file:
     writer = csv.writer(file)
-    writer.writerows([("text", "label"), ("Lovely, start to end.", 1), ("Dull, dull, dull.", 0)])
-mine = load_dataset("csv", data_files=path, split="train")
-print(mine, mine[0], sep="\n")
+    writer.writerow(["text", "label"])
+    for i in range(20):
+        writer.writerow([f"{i} hours, all of them lovely.", "good"])
+        writer.writerow([f"{i} hours, each one dull.", "bad"])
+mine = text_classification.load(path, validation_limit=4)
+print(len(mine.train), len(mine.validation), len(mine.test), mine.label_names)
+print(mine.train.texts[0], "→", mine.label_names[mine.train.labels[0]])
 
 # %% [markdown]
-# Lesson 17 takes such a table through the whole ladder and recommends a rung.
+# A fifth of the rows is held out as the test split, and rows with the same text are never parted. So
+# `course adapt mine.csv --out models/mine` trains on your table and scores what it held out. Lesson 17
+# takes such a table through the whole ladder and recommends a rung.
 
 # %% [markdown]
 # ## 11 · How this goes wrong

@@ -582,6 +582,24 @@ except CourseError as error:
     print(error)
 
 # %% [markdown]
+# From the command line: `course adapt eriktks/conll2003 --out models/names`, then
+# `course predict models/names letters.csv` (column `text`). Sentences of your own have the columns `tokens`
+# and `tags`, as lists in a JSONL or with spaces between them in a CSV; `course adapt mine.jsonl` trains on
+# them and scores the fifth that it holds out:
+
+# %%
+import json
+import tempfile
+
+path = f"{tempfile.mkdtemp()}/mine.jsonl"
+with open(path, "w", encoding="utf-8") as file:
+    for i in range(20):
+        row = {"tokens": ["Room", f"B{i}", "is", "taken"], "tags": ["O", "B-ROOM", "O", "O"]}
+        file.write(json.dumps(row) + "\n")
+mine = tagging.load(path, validation_limit=4)
+print(len(mine.train), len(mine.validation), len(mine.test), mine.label_names)
+
+# %% [markdown]
 # ## 11 · How this can go wrong
 #
 # - **Labels that slip.** A tag list as long as the words, given to a list of pieces: no error, a poor

@@ -367,16 +367,16 @@ for name in ("seq2seq-denoising", "seq2seq-warm-start"):
 # The first table ranks by probability alone, the second is with 5 beams.
 
 # %%
-from utils.adaptation.translation import Translator
+from utils.adaptation.writer import Writer
 
-translator = Translator.load(kept)
-pieces = translator.subwords
+translator = Writer.load(kept)
+pieces = translator.pieces
 validation = splits.validation.take(np.arange(min(100, len(splits.validation))))
 n_wanted = sum(len(text.split()) for text in validation.targets)
 
 
 def decoded(**settings):
-    written = translator.translate(validation.sources, **settings)
+    written = translator.write(validation.sources, **settings)
     scores, _ = translation.score(np.array(written), validation)
     return scores["bleu"], sum(len(text.split()) for text in written) / n_wanted
 
@@ -409,7 +409,7 @@ for penalty in PENALTIES:
 # %%
 def cross_attention(text, layer=-1):
     source = torch.from_numpy(translator.read([text])).to(runtime.device())
-    target = pieces.encode(translator.translate([text])[0]).ids
+    target = pieces.encode(translator.write([text])[0]).ids
     attention = translator.model.decoder.layers[layer].cross_attention
     attention.keep_weights = True
     inputs = torch.tensor([[START, *target]], device=runtime.device())
@@ -480,11 +480,28 @@ for i in np.argsort(each)[:5] if MAY_SHOW else []:
 
 # %%
 for text in ("The committee postponed its decision.", "Prices fell by three per cent."):
-    print(f"{text}  →  {translator.translate([text])[0]}")
+    print(f"{text}  →  {translator.write([text])[0]}")
 
 # %% [markdown]
 # German words, and about something else: a decoder writes what it has learned to write. BLEU on
 # captions says nothing of other text.
+#
+# From the command line: `course adapt bentrevett/multi30k --method seq2seq --out models/en-de`, then
+# `course predict models/en-de captions.csv` (column `text`). Pairs of your own have the columns `text` and
+# `translation`:
+
+# %%
+import json
+import tempfile
+
+path = f"{tempfile.mkdtemp()}/mine.jsonl"
+with open(path, "w", encoding="utf-8") as file:
+    for i in range(20):
+        file.write(
+            json.dumps({"text": f"{i} dogs run.", "translation": f"{i} Hunde rennen."}) + "\n"
+        )
+mine = translation.load(path, validation_limit=4)
+print(len(mine.train), len(mine.validation), len(mine.test), mine.train.sources[0])
 
 # %% [markdown]
 # ## 11 · The published results

@@ -513,22 +513,25 @@ else:
 # A saved reader answers what you ask, also about texts that are longer than its windows:
 
 # %%
-from utils.adaptation.span_extraction import answer
+from utils.adaptation.saved import answer
 from utils.lesson.kept import model_folder
 
 folder = model_folder(record.key)
 long_text = " ".join(dict.fromkeys(test.contexts))
-for found in answer(
-    folder, ["When did the mill burn?", test.questions[first]], [context, long_text]
-):
-    print(f"{found.probability:.3f}  characters {found.start}–{found.end}: {found.text}")
+ask = ["When did the mill burn?", test.questions[first]]
+for threshold in (None, float("inf")):
+    for found in answer(folder, ask, [context, long_text], threshold=threshold):
+        place = f"characters {found.start}–{found.end}" if found.text else "no answer"
+        print(f"{found.probability:.3f}  {place}: {found.text}")
 print(f"the second text has {len(long_text):,} characters")
 
 # %% [markdown]
 # Read the answers before you believe them. In section 5 the second question was asked about its own
 # paragraph. Here all paragraphs are searched, and each further window is another chance for a wrong span to
 # score higher than the right one. The probability is that of a span *within its window*; it does not say
-# that the answer is right. With `threshold=` the reader may also say nothing.
+# that the answer is right. The first two lines are with the threshold that the reader was scored with: one
+# that has learned from questions without an answer may say nothing. The last two, with a threshold of
+# infinity, are the best spans whatever their probability.
 
 # %% [markdown]
 # What it cannot use, it says:
@@ -540,6 +543,23 @@ try:
     answer(folder, ["When did the mill burn?"], [""])
 except CourseError as error:
     print(error)
+
+# %% [markdown]
+# From the command line: `course adapt rajpurkar/squad --max-length 384 --out models/reader`, then
+# `course predict models/reader questions.csv` (columns `question` and `context`). Questions of your own
+# have these columns and `answer`, copied from the context or empty where it has none:
+
+# %%
+import json
+import tempfile
+
+path = f"{tempfile.mkdtemp()}/mine.jsonl"
+with open(path, "w", encoding="utf-8") as file:
+    for i in range(20):
+        row = {"context": f"Room B{i} is taken.", "question": "Which room?", "answer": f"B{i}"}
+        file.write(json.dumps(row) + "\n")
+mine = load(path, validation_limit=4)
+print(len(mine.train), len(mine.validation), len(mine.test), mine.train.spans[0])
 
 # %% [markdown]
 # ## 11 · How this can go wrong

@@ -351,6 +351,26 @@ for name in reversed(order):
 # %% [markdown]
 # Many written lines *look* like a first line: an imperative, a noun, a full stop. Whether it is about
 # this text is another question. A decoder that has seen so few pairs has learned the genre first.
+#
+# To keep a model that writes and use it on new texts: `course adapt knkarthick/dialogsum --method
+# warm-start --max-length 256 --out models/sums`, then `course predict models/sums meetings.csv` (column
+# `text`). Pairs of your own have the columns `text` and `summary`; the units are the sentences of each
+# line:
+
+# %%
+import json
+import tempfile
+
+path = f"{tempfile.mkdtemp()}/mine.jsonl"
+with open(path, "w", encoding="utf-8") as file:
+    for i in range(20):
+        row = {
+            "text": f"Ann: I am here. It is {i} o'clock.\nBob: So am I.",
+            "summary": "Both came.",
+        }
+        file.write(json.dumps(row) + "\n")
+mine = summarisation.load(path, validation_limit=4)
+print(len(mine.train), len(mine.validation), len(mine.test), mine.train.units[0])
 
 # %% [markdown]
 # ## 7 · Where ROUGE misleads

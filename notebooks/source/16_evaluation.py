@@ -734,6 +734,31 @@ else:
 # %% [markdown]
 # Both lines have the same middle. Resampling seeds as well makes the interval wider: look whether its lower
 # end is still above 0, and compare with the p-value of one seed in section 5.
+#
+# Is it wide enough? Five seeds, drawn again with replacement, look more alike than they are: on average the
+# spread is too small by the factor $\sqrt{(k - 1)/k}$, and it is unsure itself. **Student's t** was made for
+# this case (Student, 1908, Biometrika 6). Methods that are equally good, and how often each way of computing
+# a 95 % interval finds a difference over $k$ seeds:
+
+# %%
+generator = np.random.default_rng(0)
+for k in (3, 5, 10, 30):
+    values = generator.normal(size=(500, k))  # differences over seeds; the true one is 0
+    draws = values[:, generator.integers(k, size=(1000, k))].mean(axis=2)
+    low, high = np.quantile(draws, (0.025, 0.975), axis=1)
+    by_bootstrap = np.mean((low > 0) | (high < 0))
+    statistic = values.mean(axis=1) / (values.std(axis=1, ddof=1) / np.sqrt(k))
+    by_t = np.mean(np.abs(statistic) > stats.t.ppf(0.975, k - 1))
+    print(f"{k:2} seeds: bootstrap wrong in {by_bootstrap:5.1%}, Student's t in {by_t:5.1%}")
+
+# %% [markdown]
+# Both should be wrong in 5 %. So a claim of this course takes the larger of the two p-values and the wider of
+# the two intervals: the bootstrap knows about test examples, Student's t about few seeds.
+
+# %%
+from utils.report.statistics import p_over_seeds
+
+show_source(p_over_seeds)
 
 # %% [markdown]
 # ## 7 · The best of many

@@ -64,6 +64,10 @@ _LEAVING = tuple(
 )
 
 
+_OF_OTHER_SHAPE = "adapters"
+"""The library cannot load an encoder that has these between its layers."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to solve `tasks`, with `defaults` of its hyper-parameters, tuned over `candidates_for`.
@@ -86,7 +90,7 @@ class Method:
     def leaves_model(self) -> bool:
         """Whether it saves what it has trained in the problem's folder `keep`."""
         module, _, _ = self.implementation.partition(":")
-        return module in _LEAVING
+        return module in _LEAVING and self.name != _OF_OTHER_SHAPE
 
     def candidates_for(self, task: str) -> list[Hyper]:
         """What is tried in `task`: for tags of words, `candidates` with twice the learning rates.

@@ -107,6 +107,8 @@ def _check_publishable(record: Record) -> None:
         problem = f"is of profile {record.spec.profile}; only profile full is published"
     elif is_embedded(record):
         problem = "comes from the embedded stand-in; only results on real data are published"
+    elif record.provenance["source"]["kind"] == "folder":
+        problem = "comes from a file of your own; only public data sets are published"
     elif is_stale(record):
         problem = "is stale: the code of its task or method has changed since; run it again"
     elif abs(record.from_answers(get_task(record.spec.task).METRIC) - record.score) > 1e-9:

@@ -158,6 +158,7 @@ def test_publishing_writes_sorted_lines_and_reports(project, records, make_recor
     [
         ({"profile": "quick"}, "profile quick"),
         ({"kind": "embedded"}, "embedded stand-in"),
+        ({"kind": "folder"}, "a file of your own"),
         ({"versions": {"task": 1, "method": 0}}, "stale"),
     ],
 )
