@@ -255,7 +255,7 @@ class _Best:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def offer(self, score: float, model: nn.Module) -> None:
-        if score >= self.score:
+        if score >= self.score or math.isnan(self.score) or not self.weights:
             self.score = score
             self.weights = {name: t.detach().clone() for name, t in model.state_dict().items()}
 

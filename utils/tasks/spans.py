@@ -75,7 +75,7 @@ def make_windows(
 ) -> list[Window]:
     """Windows of at most `max_length` tokens over all contexts; neighbours share a third of that.
 
-    So 384 tokens have the stride 128 of Devlin et al. (2019). Questions are cut to 64 tokens, or to
+    So windows of 384 tokens share 128, the `doc_stride` of the library's examples. Questions are cut to 64 tokens, or to
     a third of the window if that is less.
 
     Args:

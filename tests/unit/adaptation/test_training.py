@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 from utils import runtime, sources
-from utils.adaptation.training import Settings, count_updates, learning_rate_factor, train
+from utils.adaptation.training import (
+    Settings,
+    _Best,
+    count_updates,
+    learning_rate_factor,
+    train,
+)
 from utils.errors import CourseError
 
 POINTS = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
@@ -196,3 +202,15 @@ def test_what_is_timed_does_not_move_what_is_drawn() -> None:
         drawn = torch.rand(2)
         torch.manual_seed(3)
         assert torch.equal(drawn, torch.rand(2)), call
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [([float("nan")] * 3, 2), ([float("nan"), 0.1, float("nan")], 1), ([0.2, 0.1, 0.2], 2)],
+)
+def test_the_best_weights_where_scores_are_no_numbers(scores: list[float], kept: int) -> None:
+    best, model = _Best(), nn.Linear(1, 1, bias=False)
+    for number, score in enumerate(scores):
+        model.weight.data.fill_(number)
+        best.offer(score, model)
+    assert best.weights["weight"].item() == kept
