@@ -75,8 +75,8 @@ def make_windows(
 ) -> list[Window]:
     """Windows of at most `max_length` tokens over all contexts; neighbours share a third of that.
 
-    So windows of 384 tokens share 128, the `doc_stride` of the library's examples. Questions are cut to 64 tokens, or to
-    a third of the window if that is less.
+    So windows of 384 tokens share 128, the `doc_stride` of the library's examples. Questions are
+    cut to 64 tokens, or to a third of the window if that is less.
 
     Args:
         tokenizer: a fast tokenizer of the library.
