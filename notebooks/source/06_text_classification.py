@@ -688,8 +688,8 @@ print(mine.train.texts[0], "→", mine.label_names[mine.train.labels[0]])
 
 # %% [markdown]
 # A fifth of the rows is held out as the test split, and rows with the same text are never parted. So
-# `course adapt mine.csv --out models/mine` trains on your table and scores what it held out. Lesson 17
-# takes such a table through the whole ladder and recommends a rung.
+# `course adapt mine.csv --out models/mine` trains on your table and scores what it held out, and
+# `course bench ladder --dataset mine.csv` sets the ways of lesson 05 side by side on it.
 
 # %% [markdown]
 # ## 11 · How this goes wrong

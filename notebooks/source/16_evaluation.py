@@ -714,7 +714,7 @@ else:
 # sentences, which would average out on a larger test set.)
 #
 # More test examples cannot make up for missing seeds, nor more seeds for missing examples. So the course
-# resamples **both** (rows are seeds, columns are examples), and its claims rest on this function:
+# resamples **both** (rows are seeds, columns are examples), by this function:
 
 # %%
 from utils.resampling import hierarchical_bootstrap

@@ -76,6 +76,6 @@ def _digest(settings: dict[str, Any]) -> str:
 def _damaged(folder: Path, name: str) -> CourseError:
     state = "is not as it was saved" if (folder / name).is_file() else "is missing"
     return CourseError(
-        f"The model in {folder} is damaged: {name} {state}. Copy the whole folder again, or adapt "
-        "the model anew with `course adapt`."
+        f"The model in {folder} is damaged, or older than this version of the course: {name} "
+        f"{state}. Copy the whole folder again, or adapt the model anew with `course adapt`."
     )

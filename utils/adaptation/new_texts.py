@@ -13,7 +13,7 @@ _IN_A_WORD = r"[\w\p{M}\p{Cf}]"
 """Accents that are characters of their own and joiners stay in the word that they stand in."""
 
 WORD = regex.compile(
-    r"(?:\p{L}\.){2,}"  # U.S.
+    r"(?:\p{L}\.){2,}(?![\w-])"  # U.S.
     r"|['’]s\b"  # the end of Anna's
     rf"|\w(?:(?:(?!['’]s\b)(?:{_IN_A_WORD}|[.,'’&-]))*[\w\p{{M}}])?"  # don't, 3,000, vice-president
     r"|[^\w\s\p{M}\p{Cf}]"

@@ -159,8 +159,8 @@ def answer(
         questions: in plain text.
         contexts: as many, of any length.
         threshold: log-odds of "no answer" against the best span above which there is no answer;
-            infinity always gives the best span. By default the reader's own: 0 if it was trained on
-            questions without an answer, else infinity.
+            with infinity the best span is given, if there is any. By default the reader's own: 0 if
+            it was trained on questions without an answer, else infinity.
 
     Raises:
         CourseError: if there is no model, the lists differ in length, or a question or a context is

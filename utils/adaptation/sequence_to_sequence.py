@@ -91,9 +91,9 @@ def warm_start(problem: Problem) -> Outcome:
     model = load_encoder_decoder(problem.model_path).to(runtime.device())
     sums_up = problem.task == summarisation.NAME
     in_pieces = _summaries_in_pieces if sums_up else _in_pieces
-    train_pairs, validation, evaluation = (
+    train_pairs, validation = (
         in_pieces(examples, tokenizer, problem.max_length)
-        for examples in (problem.train, problem.validation, problem.evaluation)
+        for examples in (problem.train, problem.validation)
     )
     start_with_frequencies(model, train_pairs.labels)
     start_id = tokenizer.cls_token_id
@@ -106,6 +106,7 @@ def warm_start(problem: Problem) -> Outcome:
     )
     if sums_up:
         return Outcome(_write_summaries(problem, model), cost, progress.curve)
+    evaluation = in_pieces(problem.evaluation, tokenizer, problem.max_length)
     return Outcome(foretell(model, evaluation, start_id), cost, progress.curve)
 
 

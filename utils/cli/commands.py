@@ -206,7 +206,7 @@ def _size(value: str) -> int | None:
 @app.command()
 def adapt(
     dataset: Annotated[
-        str, typer.Argument(help="Hub id of a data set, or a CSV or JSONL of your own.")
+        str, typer.Argument(help="Hub id of a data set, or a CSV, JSONL or folder of your own.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     method: Annotated[str, typer.Option(help="Method, such as full or lora.")] = "full",
@@ -249,11 +249,11 @@ def predict(
         typer.Option(help="New CSV or JSONL for the results; default: JSONL to stdout."),
     ] = None,
 ) -> None:
-    """Let a saved model classify or translate texts, find entities or answer questions, row by row.
+    """Let a saved model classify, translate or sum up texts, find entities or answer questions.
 
-    Columns: text (classification, entities, translation), text and text_pair (sentence pairs),
-    question and context (question answering). The columns of the file are kept. An interrupted call
-    leaves what it has done beside OUT: of reviews.csv, in reviews.part.csv.
+    Columns: text (classification, entities, translation, summaries), text and text_pair (sentence
+    pairs), question and context (question answering). The columns of the file are kept. An
+    interrupted call leaves what it has done beside OUT: of reviews.csv, in reviews.part.csv.
     """
     from utils.cli.predicting import predict_file
 

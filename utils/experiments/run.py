@@ -47,11 +47,9 @@ def prepare(spec: Spec) -> Prepared:
     if spec.also and spec.task != tagging.NAME:
         raise CourseError(f"Only {tagging.NAME} can be tested on further sets, not {spec.task}.")
     limits = spec.validation_limit, spec.test_limit
-    own = own_data.is_own(spec.dataset)  # a file may change
-    load = _splits.__wrapped__ if own else _splits
-    splits = load(spec.task, spec.dataset, spec.profile, *limits)
+    splits = _splits(spec.task, spec.dataset, spec.profile, *limits, own_data.state(spec.dataset))
     others = {
-        name: _splits(spec.task, name, spec.profile, *limits)
+        name: _splits(spec.task, name, spec.profile, *limits, own_data.state(name))
         for name in spec.also
         if name not in (_VALIDATION, spec.dataset)
     }
@@ -79,7 +77,12 @@ _VALIDATION = "validation"
 
 @lru_cache(maxsize=4)
 def _splits(
-    task: str, dataset: str, profile: str, validation_limit: int, test_limit: int | None
+    task: str,
+    dataset: str,
+    profile: str,
+    validation_limit: int,
+    test_limit: int | None,
+    _: own_data.State,  # so that a file that has changed is read again
 ) -> Splits:
     return get_task(task).load(
         dataset, profile=profile, validation_limit=validation_limit, test_limit=test_limit

@@ -40,7 +40,7 @@ class Measured:
         better, worse: mean of the claim's metric on either side over the seeds that both have;
             `worse` is None where there is a threshold instead.
         difference: better minus worse, or minus the threshold.
-        low, high: its 95 % interval, over seeds and test examples; of the gain over seeds only.
+        low, high: its 95 % interval, the wider of two (see above); of the gain over seeds only.
         p_holds: one-sided p-value against "the claim does not hold here"; of the gain None.
         p_fails: one-sided p-value against "the claim holds here"; of the gain None.
         n_seeds: number of seeds.

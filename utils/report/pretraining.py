@@ -117,8 +117,8 @@ def pretraining_cost_table(records: Sequence[Record]) -> Table:
                 _name(cell, usual),
                 formatting.count(cell.cost("optimiser_steps")),
                 _shown(cell, "gain", formatting.nats),
-                formatting.quantity(cell.cost("wall_seconds")),
-                formatting.count(_tokens_per_second(cell)),
+                formatting.quantity(chosen.cost(cell, "wall_seconds")),
+                formatting.count(_tokens_per_second(chosen, cell)),
                 formatting.power_of_ten(cell.cost("flops")),
                 formatting.mebibytes(cell.cost("peak_memory_bytes")),
             ]
@@ -215,8 +215,8 @@ def _trained(chosen: Comparable) -> list[Cell]:
     return [cell for cell in chosen.cells if cell.cost("optimiser_steps")]
 
 
-def _tokens_per_second(cell: Cell) -> float | None:
-    tokens, seconds = cell.cost("tokens_seen"), cell.cost("wall_seconds")
+def _tokens_per_second(chosen: Comparable, cell: Cell) -> float | None:
+    tokens, seconds = cell.cost("tokens_seen"), chosen.cost(cell, "wall_seconds")
     return tokens / seconds if tokens and seconds else None
 
 
@@ -277,7 +277,7 @@ def _long_cost_row(chosen: Comparable, cell: Cell) -> dict[str, Any]:
     costs = cost_row(chosen, cell)
     for name in (*identity(chosen, cell), "accuracy"):
         del costs[name]
-    measured = {"gain": _mean(cell, "gain"), "tokens_per_second": _tokens_per_second(cell)}
+    measured = {"gain": _mean(cell, "gain"), "tokens_per_second": _tokens_per_second(chosen, cell)}
     return _identity(chosen, cell) | measured | costs
 
 

@@ -221,8 +221,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def interval_over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
     """95 % interval of the mean of `values`, one per seed, by Student's t.
 
-    For metrics of which records keep no single answers: it says nothing about the choice of test
-    examples. None for fewer than three values, which say next to nothing about seeds.
+    It says nothing about the choice of test examples: it stands alone only for metrics of which
+    records keep no single answers. None for fewer than three values, which say next to nothing
+    about seeds.
     """
     from scipy.stats import t
 

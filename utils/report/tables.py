@@ -366,7 +366,7 @@ def _held_out_notes(chosen: Comparable) -> list[str]:
 
 
 _ALSO_LABELLED = (
-    "Labelled examples that are not counted, and choose settings and the best point of a training"
+    "Not counted as labels, though settings and the best point of a training may be chosen on them"
 )
 
 

@@ -56,7 +56,11 @@ def longest_text(model_id: str) -> int | None:
     Raises:
         CourseError: if the model is not found.
     """
-    return _configuration(model_id).get("max_position_embeddings")
+    config = _configuration(model_id)
+    positions = config.get("max_position_embeddings")
+    if positions and "roberta" in config.get("model_type", ""):
+        return int(positions) - config.get("pad_token_id", 1) - 1  # its first ones are not used
+    return positions
 
 
 def _configuration(model_id: str) -> dict[str, Any]:

@@ -187,24 +187,40 @@ def examples(split: "Dataset", dataset_id: str) -> Examples:
 
 
 def _own(table: own_data.Table) -> own_data.Parsed:
-    contexts, questions = table.texts("context"), table.texts("question")
-    column = "answers" if any("answers" in row for row in table.rows) else "answer"
-    answers = table.column(column, _references, "a text, or a list of texts")
-    starts = []
-    for place, context, texts in zip(table.places, contexts, answers, strict=True):
-        starts.append(context.find(texts[0]) if texts else -1)
+    contexts, questions = (
+        table.column("context", own_data.text_in, "a text"),
+        table.texts("question"),
+    )
+    answers, starts = [], []
+    for row, place, context in zip(table.rows, table.places, contexts, strict=True):
+        texts, start = _references(row, place)
+        answers.append(texts)
+        starts.append(_place(context, texts[0], start) if texts else -1)
         if texts and starts[-1] < 0:
             raise CourseError(
                 f"{place}: the answer {texts[0]!r} does not stand in the context. Answers must be "
                 "copied from it, letter by letter."
             )
     found = Examples(table.places, contexts, contexts, questions, answers, starts)
-    return own_data.Parsed(found, [], contexts)
+    return own_data.Parsed(found, [], [[context] for context in contexts])
 
 
-def _references(value: Any) -> list[str] | None:
+def _references(row: dict[str, Any], place: str) -> tuple[list[str], int]:
+    """The answers of a row, and where the first begins; -1 if the row does not say."""
+    if "answers" not in row and "answer" not in row:
+        raise CourseError(
+            f"{place}: there is no column 'answer'. Add it, empty where the context has no answer."
+        )
+    value = row.get("answers", row.get("answer"))
+    starts = value.get("answer_start") if isinstance(value, dict) else None
     found = value.get("text") if isinstance(value, dict) else value
-    return [] if found is None or found == "" else own_data.texts_in(found)
+    texts = [] if found is None or found == "" else own_data.texts_in(found)
+    if texts is None:
+        raise CourseError(
+            f"{place}: the column 'answer' holds {repr(value)[:60]}, not a text or a list of texts."
+        )
+    known = isinstance(starts, list) and bool(starts) and isinstance(starts[0], int)
+    return texts, starts[0] if known and starts else -1
 
 
 def _place(context: str, text: str, start: int) -> int:

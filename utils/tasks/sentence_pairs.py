@@ -86,7 +86,8 @@ def load(
 def _own(table: own_data.Table) -> own_data.Parsed:
     firsts, seconds = table.texts("text"), table.texts("text_pair")
     labels, names = table.classes("label")
-    return own_data.Parsed(Examples(list(zip(firsts, seconds, strict=True)), labels), names, firsts)
+    pairs = list(zip(firsts, seconds, strict=True))
+    return own_data.Parsed(Examples(pairs, labels), names, pairs)
 
 
 def _pairs(questions: question_answering.Examples) -> Examples:

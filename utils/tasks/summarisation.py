@@ -158,7 +158,7 @@ def _own(table: own_data.Table) -> own_data.Parsed:
         "summary", lambda cell: own_data.texts_in(cell) or None, "a text, or a list of texts"
     )
     units = [_sentences(text) for text in texts]
-    return own_data.Parsed(Examples(units, summaries, table.places), [], texts)
+    return own_data.Parsed(Examples(units, summaries, table.places), [], [[text] for text in texts])
 
 
 def _dialogues(split: "Dataset") -> Examples:

@@ -4,6 +4,7 @@ Tags are IOB2: `B-PER` begins a person, `I-PER` goes on with one, `O` is no part
 (Tjong Kim Sang and De Meulder, 2003, CoNLL). What counts is whole entities.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -237,14 +238,20 @@ def _own(table: own_data.Table) -> own_data.Parsed:
                 f"{table.places[row]}: there are {len(mine)} tokens and {len(theirs)} tags. Give "
                 "each token one tag."
             )
-        if wrong := [tag for tag in theirs if tag != "O" and tag[:2] not in ("B-", "I-")]:
+        if wrong := [tag for tag in theirs if not _TAG.fullmatch(tag)]:
             raise CourseError(
                 f"{table.places[row]}: {wrong[0]!r} is no tag. Tags are O, or a type after B- "
                 "where it begins and I- where it goes on (IOB2)."
             )
+    if all(tag == "O" for row in tags for tag in row):
+        raise CourseError("All tags are O. Add sentences with entities.")
     names = ["O", *sorted({tag for row in tags for tag in row} - {"O"})]
     numbers = [np.array([names.index(tag) for tag in row], dtype=np.int64) for row in tags]
-    return own_data.Parsed(Examples(words, numbers, names), names, [" ".join(w) for w in words])
+    texts = [[" ".join(row)] for row in words]
+    return own_data.Parsed(Examples(words, numbers, names), names, texts)
+
+
+_TAG = re.compile(r"O|[BI]-\S+")
 
 
 def _words(value: Any) -> list[str] | None:

@@ -136,7 +136,7 @@ def _layout(dataset_id: str) -> Layout:
 
 def _own(table: own_data.Table) -> own_data.Parsed:
     texts, (labels, names) = table.texts("text"), table.classes("label")
-    return own_data.Parsed(Examples(texts, labels), names, texts)
+    return own_data.Parsed(Examples(texts, labels), names, [[text] for text in texts])
 
 
 def _examples(split: "Dataset", layout: Layout) -> Examples:

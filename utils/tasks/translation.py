@@ -135,7 +135,7 @@ def _chrf() -> Any:
 
 def _own(table: own_data.Table) -> own_data.Parsed:
     sources_, targets = table.texts("text"), table.texts("translation")
-    return own_data.Parsed(Examples(sources_, targets), [], sources_)
+    return own_data.Parsed(Examples(sources_, targets), [], [[text] for text in sources_])
 
 
 def _pairs(split: "Dataset") -> Examples:

@@ -114,7 +114,7 @@ def test_a_damaged_model_is_not_used(texts, tmp_path: Path, name: str, removed: 
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[:-9] + b"0" + content[-8:])
     assert not has_model(copy)
-    with pytest.raises(CourseError, match=f"is damaged: {name} is "):
+    with pytest.raises(CourseError, match=f": {name} is "):
         classify(copy, ["fine"])
 
 
@@ -148,6 +148,7 @@ def test_lists_of_any_kind(texts) -> None:
         ("Jose\u0301 Garci\u0301a of Zu\u0308rich", "Jose\u0301|Garci\u0301a|of|Zu\u0308rich"),
         ("मुंबई में", "मुंबई|में"),
         ("An\u200dna met\u200b Bo", "An\u200dna|met|Bo"),
+        ("U.S.-based J.P.Morgan", "U.S.-based|J.P.Morgan"),
         ("Vice-President X. 😀!", "Vice-President|X|.|😀|!"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from utils.adaptation import METHODS
 from utils.adaptation.saved import predict_table
 from utils.errors import CourseError
-from utils.experiments import adapt_and_keep
+from utils.experiments import Spec, adapt_and_keep
+from utils.experiments.run import prepare
 from utils.tasks import get_task, task_of
 from utils.tasks.own_data import is_own
 
@@ -164,6 +166,8 @@ def changed(task: str, **cells) -> list[dict]:
         ("tagging", {"tokens": ["a", 1, "b", "c"]}, r"row 3: the column 'tokens' holds"),
         ("question-answering", {"answer": "1066"}, r"row 3: the answer '1066' does not stand in"),
         ("question-answering", {"answer": [1902]}, r"row 3: the column 'answer' holds \[1902\]"),
+        ("tagging", {"tags": ["O", "O", "B-", "O"]}, r"row 3: 'B-' is no tag"),
+        ("text-classification", {"label": "0.14"}, r"row 3: the column 'label' holds '0.14', not"),
         ("summarisation", {"summary": []}, r"row 3: the column 'summary' holds \[\], not a text"),
         ("translation", {"translation": None}, r"row 3: the column 'translation' holds None"),
     ],
@@ -217,3 +221,100 @@ def test_a_summariser_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set(found) == {"summary", "in_full"}
     (long,) = predict_table(model, {"text": ["Ann came, at 5. " * 9000]})
     assert not long["in_full"]
+
+
+def test_an_answer_stands_where_its_offset_says(tmp_path: Path) -> None:
+    context = "  Bo met Bo in Oslo."
+    rows = [
+        {
+            "context": context,
+            "question": f"Who, {i}?",
+            "answers": {"text": ["Bo"], "answer_start": [9]},
+        }
+        for i in range(3)
+    ]
+    rows += [{"context": c, "question": "When?", "answer": c[3:7]} for c in CONTEXTS[:20]]
+    splits = load(write(tmp_path / "mine.jsonl", rows))
+    parts = (splits.train, splits.validation, splits.test)
+    spans = {part.contexts[i]: part.spans[i] for part in parts for i in range(len(part))}
+    assert spans.pop(context) == (9, 11)
+    assert all(context[slice(*span)] == context[3:7] for context, span in spans.items())
+    del rows[5]["answer"]
+    with pytest.raises(CourseError, match=r"row 6: there is no column 'answer'"):
+        load(write(tmp_path / "mine.jsonl", rows), "question-answering")
+
+
+def test_texts_that_a_model_reads_alike_are_not_parted(tmp_path: Path) -> None:
+    rows = [
+        {"text": text, "label": label}
+        for i in range(40)
+        for text, label in ((f"Good  film {i}", "a"), (f"good film {i} ", "b"))
+    ]
+    splits = load(write(tmp_path / "mine.csv", rows))
+    parts = [
+        {" ".join(text.lower().split()) for text in part.texts}
+        for part in (splits.train, splits.validation, splits.test)
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 40
+
+
+def test_pairs_that_share_either_text_are_not_parted(tmp_path: Path) -> None:
+    rows = [
+        {"text": a, "text_pair": b, "label": i % 2}
+        for i in range(40)
+        for a, b in ((f"a{i}", f"b{i}"), (f"b{i}", f"a{i}"), (f"c{i}", f"a{i}"))
+    ]
+    splits = load(write(tmp_path / "mine.csv", rows))
+    parts = [
+        {text for pair in part.texts for text in pair}
+        for part in (splits.train, splits.validation, splits.test)
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 120
+
+
+def test_one_large_group_is_not_held_out_whole(tmp_path: Path) -> None:
+    for seed in range(5):
+        context = f"Big{seed} text with 1 answer."
+        rows = [{"context": context, "question": f"q{i}", "answer": "answer"} for i in range(200)]
+        rows += [{"context": f"{c} {seed}", "question": "q", "answer": c[3:7]} for c in CONTEXTS]
+        splits = load(write(tmp_path / f"{seed}.jsonl", rows))
+        assert len(splits.train) >= 200
+        assert 10 <= len(splits.test) <= 80
+
+
+def test_folders_without_a_split_or_with_two_files_for_one(tmp_path: Path) -> None:
+    rows = ROWS["text-classification"]
+    write(tmp_path / "train.csv", rows[:30])
+    write(tmp_path / "val.csv", rows[30:])
+    splits = load(str(tmp_path), validation_limit=100)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [24, 30, 6]
+    assert len(load(str(tmp_path), validation_limit=None).validation) == 30
+    write(tmp_path / "train.jsonl", rows)
+    with pytest.raises(CourseError, match=r"more than one file for the split 'train'"):
+        load(str(tmp_path), "text-classification")
+    write(tmp_path / "other" / "data.csv", rows)
+    with pytest.raises(CourseError, match=r"has no train\.csv"):
+        load(str(tmp_path / "other"), "text-classification")
+    (tmp_path / "mine.tsv").write_text("text\tlabel\n")
+    with pytest.raises(CourseError, match=r"mine\.tsv ends neither in"):
+        load(str(tmp_path / "mine.tsv"), "text-classification")
+
+
+def test_a_long_text_costs_no_more_than_itself(tmp_path: Path) -> None:
+    rows = [*ROWS["text-classification"], {"text": "long " * 200_000, "label": "good"}] * 20
+    tracemalloc.start()
+    load(write(tmp_path / "mine.jsonl", rows))
+    assert tracemalloc.get_traced_memory()[1] < 400e6
+    tracemalloc.stop()
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    spec = Spec(
+        dataset=write(file, ROWS["text-classification"]), method="majority", validation_limit=8
+    )
+    first = prepare(spec)
+    assert prepare(spec).splits is first.splits
+    write(file, ROWS["text-classification"][:40])
+    assert len(prepare(spec).splits.test) == 8
+    assert prepare(spec).key != first.key
