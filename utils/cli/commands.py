@@ -154,6 +154,11 @@ def bench(
     if useless := sorted(given.keys() - signature(make).parameters.keys()):
         raise CourseError(f"The grid {grid} has no choice of {', '.join(useless)}. Leave it out.")
     wanted = make(profile, **given)
+    if not wanted.cells:
+        raise CourseError(
+            f"The grid {grid} has no experiment with these choices. Leave some out, or take another "
+            "grid: entities, questions, summaries, translations."
+        )
     trials, store = wanted.trials(), Store.default()
     seconds = predicted_seconds([*trials, *wanted.estimates()], store.records())
     hours = sum(seconds.values()) / 3600 / jobs

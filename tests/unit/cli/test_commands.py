@@ -123,6 +123,7 @@ def test_compare_finds_nothing_between_a_set_and_itself(own_runs):
         (["run", "01", "--profile", "huge"], ["no profile 'huge'", "smoke, quick, full"]),
         (["run", "01", "--parameter", "COLOUR=1"], ["COLOUR"]),
         (["run", "01", "--parameter", "SEED=blue"], ["SEED"]),
+        (["bench", "ladder", "--dataset", "bentrevett/multi30k"], ["has no experiment with these"]),
         (["run", "--no-such-flag"], ["--no-such-flag"]),
         (["bench", "no-such-grid"], ["no grid 'no-such-grid'", "learning-curves"]),
         (["bench", "learning-curves", "--method", "magic"], ["no method 'magic'"]),
