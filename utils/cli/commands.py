@@ -156,8 +156,8 @@ def bench(
     wanted = make(profile, **given)
     if not wanted.cells:
         raise CourseError(
-            f"The grid {grid} has no experiment with these choices. Leave some out, or take another "
-            "grid: entities, questions, summaries, translations."
+            f"The grid {grid} has no experiment with these choices. Leave some out, or take "
+            "another grid: entities, questions, summaries, translations."
         )
     trials, store = wanted.trials(), Store.default()
     seconds = predicted_seconds([*trials, *wanted.estimates()], store.records())
