@@ -95,12 +95,19 @@ def find_entities(model_path: Path | str, texts: Iterable[Any]) -> list[list[Ent
     Raises:
         CourseError: if there is no such model, or a text is empty or not a text.
     """
+    from transformers import AutoTokenizer
+
     model = _load(Classifier, model_path, tagging.NAME)
     found = checked(texts)
     if not found:
         return []
     words = [list(WORD.finditer(text)) for text in found]
-    parts = [(row, *part) for row in range(len(found)) for part in _parts(words[row], model)]
+    tokenizer = AutoTokenizer.from_pretrained(model.path)
+    parts = [
+        (row, *part)
+        for row in range(len(found))
+        for part in _parts(words[row], tokenizer, model.max_length)
+    ]
     tags, _ = model.predict([[w.group() for w in words[row][read]] for row, _, read in parts])
     ends = np.cumsum([read.stop - read.start for _, _, read in parts])
     names: list[list[str]] = [[] for _ in found]
@@ -110,13 +117,10 @@ def find_entities(model_path: Path | str, texts: Iterable[Any]) -> list[list[Ent
     return [_entities(*row) for row in zip(found, words, names, strict=True)]
 
 
-def _parts(words: list[Any], model: Classifier) -> list[tuple[slice, slice]]:
-    from transformers import AutoTokenizer
-
+def _parts(words: list[Any], tokenizer: Any, max_length: int) -> list[tuple[slice, slice]]:
     if not words:
         return []
-    tokenizer: Any = AutoTokenizer.from_pretrained(model.path)
-    room = model.max_length - tokenizer.num_special_tokens_to_add()
+    room = max_length - tokenizer.num_special_tokens_to_add()
     pieces = tokenizer([word.group() for word in words], add_special_tokens=False, verbose=False)
     return runs([len(ids) for ids in pieces["input_ids"]], room)
 

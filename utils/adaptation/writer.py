@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ class Writer:
         most = max_length or self.max_length
         if self.reader is None:
             return subwords.table(subwords.encode(self.pieces, texts, most))
-        rows = self._tokenizer()(list(texts), truncation=True, max_length=most)["input_ids"]
+        rows = self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
         return subwords.table(rows)
 
     def reads_in_full(self, texts: Sequence[str]) -> list[bool]:
@@ -64,7 +65,7 @@ class Writer:
             return []
         start_id, end_id = subwords.START, subwords.END
         if self.subwords is None:
-            start_id, end_id = self._tokenizer().cls_token_id, self._tokenizer().sep_token_id
+            start_id, end_id = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         written = search(
             self.model,
             self.read(texts),
@@ -75,7 +76,7 @@ class Writer:
             length_penalty=self.length_penalty if length_penalty is None else length_penalty,
         )
         if self.subwords is None:
-            found: list[str] = self._tokenizer().batch_decode(written, skip_special_tokens=True)
+            found: list[str] = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         else:
             found = self.subwords.decode_batch(written)
         return [text.strip() for text in found]
@@ -87,6 +88,7 @@ class Writer:
             raise ValueError("this writer has only the subwords of its reader")
         return self.subwords
 
+    @cached_property
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
@@ -101,7 +103,7 @@ class Writer:
         if self.subwords is not None:
             self.subwords.save(str(folder / _SUBWORDS))
         if self.reader is not None:
-            self._tokenizer().save_pretrained(folder)
+            self._tokenizer.save_pretrained(folder)
         encoder = self.model.encoder
         shares_tokens = encoder.embeddings.tokens is self.model.decoder.embeddings.tokens
         settings = {

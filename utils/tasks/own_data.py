@@ -8,7 +8,7 @@ spaces, are never parted.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,11 @@ class Table:
     places: list[str]
     splits: list[str]
 
+    @cached_property
+    def names(self) -> set[str]:
+        """The names of all columns."""
+        return {name for row in self.rows for name in row}
+
     def column(self, name: str, read: Callable[[Any], Any], wanted: str) -> list[Any]:
         """What `read` makes of each cell.
 
@@ -48,11 +53,9 @@ class Table:
             CourseError: if there is no such column, or `read` gives None: `wanted` says what a cell
                 must hold.
         """
-        if not any(name in row for row in self.rows):
-            there = sorted({name for row in self.rows for name in row})
-            raise CourseError(
-                f"There is no column {name!r}; there are: {', '.join(there)}. Rename one."
-            )
+        if name not in self.names:
+            there = ", ".join(sorted(self.names))
+            raise CourseError(f"There is no column {name!r}; there are: {there}. Rename one.")
         found = []
         for row, place in zip(self.rows, self.places, strict=True):
             value = read(row.get(name))
@@ -72,7 +75,8 @@ class Table:
         names = sorted(set(found))
         if len(names) < 2:
             raise CourseError(f"All rows have the same {name}, {names[0]!r}. Add rows of others.")
-        return np.array([names.index(each) for each in found], dtype=np.int64), names
+        numbers = {name: number for number, name in enumerate(names)}
+        return np.array([numbers[each] for each in found], dtype=np.int64), names
 
 
 def texts_in(value: Any) -> list[str] | None:
@@ -135,7 +139,7 @@ def state(dataset_id: str) -> State:
 
 def columns(dataset_id: str) -> set[str]:
     """The names of the columns of all files."""
-    return {name for row in _read(state(dataset_id)).rows for name in row}
+    return set(_read(state(dataset_id)).names)
 
 
 def load(

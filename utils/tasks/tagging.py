@@ -246,7 +246,8 @@ def _own(table: own_data.Table) -> own_data.Parsed:
     if all(tag == "O" for row in tags for tag in row):
         raise CourseError("All tags are O. Add sentences with entities.")
     names = ["O", *sorted({tag for row in tags for tag in row} - {"O"})]
-    numbers = [np.array([names.index(tag) for tag in row], dtype=np.int64) for row in tags]
+    places = {name: place for place, name in enumerate(names)}
+    numbers = [np.array([places[tag] for tag in row], dtype=np.int64) for row in tags]
     texts = [[" ".join(row)] for row in words]
     return own_data.Parsed(Examples(words, numbers, names), names, texts)
 
