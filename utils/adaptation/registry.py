@@ -313,7 +313,7 @@ METHODS: dict[str, Method] = {
             [5e-5, 1e-4, 2e-4],
             unfrozen_by=0.5,
         ),
-        _fine_tuning("top-layers", "Top 2 layers", "top_layers", [1e-4, 2e-4, 5e-4], top_layers=2),
+        _fine_tuning("top-layers", "Top 2 layers", "top_layers", [2e-4, 5e-4, 1e-3], top_layers=2),
         _fine_tuning("adapters", "Adapters", "adapters", [3e-4, 1e-3, 3e-3], bottleneck=48),
         _fine_tuning(
             "lora", "LoRA", "lora", [5e-4, 1e-3, 2e-3], tasks=_WITH_SPANS, rank=8, alpha=16

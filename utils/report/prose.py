@@ -208,9 +208,13 @@ def _cost(name: str, value: float) -> str:
 
 
 def _in_sentence(method: str) -> str:
-    """A method's title inside a sentence: lower-case first letter unless it is an abbreviation."""
+    """A method's title inside a sentence: only names like LoRA keep their capital."""
     words = title(method)
-    return words if words[1:2].isupper() else words[0].lower() + words[1:]
+    return words if _has_capital(words.split()[0][1:]) else words[0].lower() + words[1:]
+
+
+def _has_capital(text: str) -> bool:
+    return text != text.lower()
 
 
 def _measure(record: Record) -> str:

@@ -150,7 +150,11 @@ def _readme(groups: list["_Group"], directory: Path, readme: Path) -> bytes:
         raise CourseError(f"There is no file {readme.name} to put results into.")
     folder = Path(os.path.relpath(directory, readme.parent)).as_posix()
     parts = [group.at_a_glance(folder) for group in groups if group.plots or not group.tables]
-    closing = f"All tables, with costs and sources: [{folder}/README.md]({folder}/README.md)."
+    closing = (
+        "Each cell is the mean ± standard deviation over seeds, whose number follows in brackets "
+        "where it is not the usual one. All tables, with costs, sources and what each number rests "
+        f"on: [{folder}/README.md]({folder}/README.md)."
+    )
     content = "\n\n".join([*parts, closing]) if parts else NOTHING_YET
     text = readme.read_text(encoding="utf-8")
     return update_blocks(text, {README_BLOCK: content}, readme.name).encode()
@@ -205,10 +209,12 @@ class _Group:
         return "\n\n".join([f"## {self.heading}", self.summary, *images, *sections])
 
     def at_a_glance(self, folder: str) -> str:
-        """The section in the project's README."""
-        parts = [f"### {self.heading}", self.summary]
+        """The section in the project's README: one sentence, one table, one figure."""
+        page = f"{folder}/README.md#{_anchor(self.heading)}"
+        more = f"[Costs, sources, seeds and records]({page})."
+        parts = [f"### {self.heading}", f"{self.summary} {more}"]
         if self.tables:
-            parts.append(self.tables[0].markdown() + self._csv_link(self.tables[0], folder))
+            parts.append(replace(self.tables[0], notes=[]).markdown().rstrip())
             name, plot = next(iter(self.plots.items()))
             parts.append(_image(plot, f"{folder}/figures/{name}"))
         return "\n\n".join(parts)
@@ -397,6 +403,11 @@ def _shortened(line: str) -> str:
 def _image(plot: Plot, path: str) -> str:
     description = plot.alt_text.translate(str.maketrans("", "", "[]"))
     return f"![{description}]({path})"
+
+
+def _anchor(heading: str) -> str:
+    """The fragment that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _slug(name: str) -> str:

@@ -112,3 +112,17 @@ def test_describe_says_documents_and_hidden_tokens_of_pretraining(make_pretraini
 def test_describe_tells_stale_records_and_trials(make_record):
     assert "(stale" in prose.describe(make_record(versions={"task": 1, "method": 0}))
     assert "a trial of hyper-parameters" in prose.describe(make_record(split="validation"))
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("full", "fine-tuning"),
+        ("lora", "LoRA"),
+        ("tfidf", "TF-IDF"),
+        ("top-layers", "top 2 layers"),
+    ],
+)
+def test_names_keep_their_capital_inside_a_sentence(make_record, method, words):
+    sentence = prose.accuracy_sentence([make_record(method, 64, 0, correct=right(150))], method, 64)
+    assert f"With 64 labels, {words}" in sentence

@@ -51,13 +51,17 @@ def test_without_records_the_pages_say_so(project):
     assert drift(project) == []
 
 
+def without_notes(table):
+    return table.split("\n\n- ")[0].strip()
+
+
 def test_published_pages_tables_and_figures_agree(published):
     results = published / "results"
     names = {p.name for p in (results / "tables").iterdir()}
     assert "learning-curves_stanfordnlp-sst2.md" in names
     assert "cost-to-reach_stanfordnlp-sst2.csv" in names
     table = (results / "tables" / "learning-curves_stanfordnlp-sst2.md").read_text()
-    assert table.strip() in (published / "README.md").read_text()
+    assert without_notes(table) in (published / "README.md").read_text()
     assert table.strip() in (results / "README.md").read_text()
     assert (
         "](results/figures/learning-curves_stanfordnlp-sst2.svg)"
@@ -133,6 +137,20 @@ def test_text_around_blocks_stays(published):
     page = published / "results/README.md"
     page.write_text("My words.\n\n" + page.read_text() + "\nMore words.\n")
     assert drift(published) == []
+
+
+def test_the_readme_shows_table_and_figure_and_leaves_the_notes_to_the_page(published):
+    readme = (published / "README.md").read_text()
+    page = (published / "results/README.md").read_text()
+    assert "**stanfordnlp/sst2: accuracy in %" in readme
+    assert "![Line chart of accuracy" in readme
+    assert "- Each cell: mean" in page
+    assert "- Each cell: mean" not in readme
+    (heading,) = [line for line in page.splitlines() if line.startswith("## stanfordnlp/sst2")]
+    fragment = heading.removeprefix("## ").replace(" ", "-")
+    for mark in "/(),":
+        fragment = fragment.replace(mark, "")
+    assert f"(results/README.md#{fragment})" in readme
 
 
 # Publishing -------------------------------------------------------------------------------------
@@ -303,8 +321,9 @@ def test_pretraining_has_a_table_costs_and_curves(published, pretraining_records
         for ending in ("md", "csv")
     }
     table = (results / "tables" / "pretraining_openstax-textbooks-en.md").read_text()
+    assert table.strip() in (results / "README.md").read_text()
     for page in (readme, results / "README.md"):
-        assert table.strip() in page.read_text()
+        assert without_notes(table) in page.read_text()
         assert "the lowest loss of 2 ways to pre-train is that of MLM, 15 % hidden" in (
             page.read_text()
         )
