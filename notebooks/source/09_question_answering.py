@@ -647,14 +647,10 @@ quiz("09")
 
 # %%
 lesson.claim(
-    "Fine-tuning finds better spans than a linear layer on frozen features.",
+    "With 1,000 questions, fine-tuning finds better spans than a linear layer on frozen features.",
     better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
     worse={"method": "frozen-spans", "model": "sentence-transformers/all-MiniLM-L6-v2"},
-    on={
-        "task": "question-answering",
-        "dataset": "rajpurkar/squad",
-        "n_train": [250, 1000, 4000],
-    },
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 1000},
     metric="answer_f1",
 )
 
@@ -669,28 +665,28 @@ lesson.claim(
 
 # %%
 lesson.claim(
-    "Without pre-training, 4,000 questions teach at least ten points of F1 less.",
+    "Without pre-training, 1,000 questions teach at least ten points of F1 less.",
     better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
     worse={"method": "random-init", "model": "sentence-transformers/all-MiniLM-L6-v2"},
-    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 4000},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 1000},
     margin=0.1,
     metric="answer_f1",
 )
 
 # %%
 lesson.claim(
-    "With all questions, fine-tuned MiniLM reaches 75 F1.",
+    "With 16,000 questions, fine-tuned MiniLM reaches 75 F1.",
     better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
-    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": None},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 16000},
     at_least=0.75,
     metric="answer_f1",
 )
 
 # %%
 lesson.claim(
-    "Even with a distractor in each paragraph, the model fine-tuned on all questions reaches 50 F1.",
+    "With a distractor in each paragraph, the model fine-tuned on 16,000 questions reaches 50 F1.",
     better={"method": "full", "model": "sentence-transformers/all-MiniLM-L6-v2"},
-    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": None},
+    on={"task": "question-answering", "dataset": "rajpurkar/squad", "n_train": 16000},
     at_least=0.5,
     metric="answer_f1_distracted",
 )
