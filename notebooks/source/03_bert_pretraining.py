@@ -677,8 +677,8 @@ show_nearest(
 # %% [markdown]
 # ## 13 · Exercises
 #
-# Replace `...` and run the cell. The check tells you what is likely wrong; `hint("03.1")` helps, up
-# to three times, and `solution("03.1")` shows ours.
+# Replace `...` and run the cell. The check tells you what is likely wrong. Three hints and our solution
+# are folded below each task; `lesson.hint("03.1", 1)` and `lesson.solution("03.1")` show them, too.
 
 # %%
 show_exercise("03.1")

@@ -798,8 +798,8 @@ else:
 # %% [markdown]
 # ## 11 · Exercises
 #
-# Replace `...` and run the cell. The check tells you what is likely wrong; `hint("04.1")` helps, up
-# to three times, and `solution("04.1")` shows ours.
+# Replace `...` and run the cell. The check tells you what is likely wrong. Three hints and our solution
+# are folded below each task; `lesson.hint("04.1", 1)` and `lesson.solution("04.1")` show them, too.
 
 # %%
 show_exercise("04.1")

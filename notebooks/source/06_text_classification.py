@@ -251,8 +251,8 @@ for name, tensor in batch.items():
 print(batch["attention_mask"].sum(dim=1).tolist(), "tokens are real")
 
 # %% [markdown]
-# Second, the model. `AutoModelForSequenceClassification` puts a new linear layer on the encoder and
-# says so in a long report, since its weights are in no checkpoint: *newly initialised* is right here,
+# Second, the model. `AutoModelForSequenceClassification` puts a new linear layer on the encoder, behind
+# BERT's *pooler* (a linear layer and tanh on the vector of `[CLS]`), and says so in a long report, since its weights are in no checkpoint: *newly initialised* is right here,
 # and would be a warning sign if it named a layer of the encoder.
 
 # %%
@@ -262,7 +262,6 @@ logging.set_verbosity_error()  # the report, which we have explained
 model = AutoModelForSequenceClassification.from_pretrained(
     folder, num_labels=len(names), dtype=torch.float32, id2label=dict(enumerate(names))
 )
-torch.nn.init.normal_(model.classifier.weight, std=model.config.initializer_range)
 print(model.classifier, "on", type(model.bert.pooler).__name__)
 
 # %% [markdown]
@@ -354,7 +353,8 @@ for each in (*baselines, frozen, record):
 
 # %% [markdown]
 # If this differs from the result of `Trainer` by some points, that may be chance, since two trainings
-# differ even with the same code and another seed, or it may be the number of passes. One run cannot tell.
+# differ even with the same code and another seed, or it may be any of the settings above: dropout,
+# batches, passes, or what the classifier reads. One run cannot tell.
 # The table of `course bench speed` (lesson 18) compares the two with the *same* settings, three times:
 
 # %%
@@ -426,7 +426,11 @@ for name, chosen_rows in slices.items():
     k, n = int(right[chosen_rows].sum()), int(chosen_rows.sum())
     interval = binomtest(k, n).proportion_ci() if n else None
     rows_of[name] = (k / max(n, 1), interval)
-    print(f"{name:20} {k:4} of {n:4} right: {interval.low:.1%} to {interval.high:.1%}")
+    others = f"{right[~chosen_rows].mean():.1%}" if n < len(right) else "–"
+    print(
+        f"{name:20} {k:4} of {n:4} right: {interval.low:.1%} to {interval.high:.1%}, "
+        f"of the others {others}"
+    )
 
 # %%
 figure, axes = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
@@ -444,8 +448,8 @@ figure.alt_text = "Shares of right answers with exact 95 % intervals: " + "; ".j
 show_figure(figure)
 
 # %% [markdown]
-# Where an interval still covers the share of all texts, you cannot tell the slice from the rest yet, however
-# good the story sounds. Where it does not, take it as a question for the next data: who looks at twenty
+# Where an interval still covers the share of the *other* texts, you cannot tell the slice from them yet,
+# however good the story sounds. Where it does not, take it as a question for the next data: who looks at twenty
 # slices finds one that is "significant" by chance.
 #
 # **Confusions.** With more than two classes, *which* are mixed up? Topics of news, by frozen features:
@@ -487,7 +491,10 @@ show_figure(figure)
 # are usually too sure (Guo et al., 2017). Sort the texts into bins by confidence and compare. The mean
 # gap, weighted by the texts in each bin $B_m$, is the **expected calibration error**:
 #
-# $$ \text{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{n} \, \bigl| \operatorname{acc}(B_m) - \operatorname{conf}(B_m) \bigr|. $$
+# $$ \text{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{n} \, \bigl| \operatorname{acc}(B_m) - \operatorname{conf}(B_m) \bigr|, $$
+#
+# with $M$ bins, $n$ texts, $\operatorname{acc}(B_m)$ the share of right answers in a bin and
+# $\operatorname{conf}(B_m)$ its mean confidence.
 
 # %%
 from utils.adaptation.calibration import (
@@ -501,15 +508,15 @@ show_source(reliability)
 
 # %% [markdown]
 # **Temperature scaling** mends much of it with a single number $T$, fitted on the *validation* rows:
-# $p = \operatorname{softmax}(z / T)$, with the $T$ of the least negative log-likelihood. No answer
+# $p = \operatorname{softmax}(z / T)$ of the logits $z$, with the $T$ of the least negative log-likelihood. No answer
 # changes, as dividing all logits by the same number leaves their order; only how sure it is does.
 
 # %%
 on_validation, _ = classifier.predict(splits.validation.texts)
 temperature = fit_temperature(on_validation, splits.validation.labels)
-cooled = at_temperature(probabilities, temperature)
+scaled = at_temperature(probabilities, temperature)
 print(f"T = {temperature:.2f}")
-for name, p in (("before", probabilities), ("after", cooled)):
+for name, p in (("before", probabilities), ("after", scaled)):
     nll, ece = negative_log_likelihood(p, test.labels), reliability(p, test.labels).error
     print(
         f"{name:7} accuracy {(p.argmax(1) == test.labels).mean():.1%}, NLL {nll:.3f}, ECE {ece:.3f}"
@@ -518,12 +525,14 @@ for name, p in (("before", probabilities), ("after", cooled)):
 # %%
 figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
 axes.plot([0.5, 1], [0.5, 1], ":", color="grey", label="calibrated")
-for name, p, style in (("before", probabilities, "o-"), ("after", cooled, "s--")):
+for name, p, style in (("before", probabilities, "o-"), ("after", scaled, "s--")):
     bins = reliability(p, test.labels)
     axes.plot(bins.confidence, bins.accuracy, style, color="black", mfc="white", label=name)
+    for x, y, n in zip(bins.confidence, bins.accuracy, bins.size, strict=True):
+        axes.annotate(f"{n}", (x, y), xytext=(5, -10), textcoords="offset points", fontsize=8)
 axes.set(xlabel="Confidence (mean in a bin)", ylabel="Share of right answers")
 axes.legend()
-before, after = (reliability(p, test.labels) for p in (probabilities, cooled))
+before, after = (reliability(p, test.labels) for p in (probabilities, scaled))
 figure.alt_text = (
     f"Reliability diagram. Before scaling the mean gap to the diagonal is {before.error:.2f}, "
     f"after it {after.error:.2f}."
@@ -531,8 +540,9 @@ figure.alt_text = (
 show_figure(figure)
 
 # %% [markdown]
-# A temperature above 1 says that the classifier was too sure. One number stretches all confidences alike and
-# cannot mend a curve of another shape: look in which bins the points still lie below the diagonal. And it is
+# The small numbers count the texts of a bin; a point of a dozen texts says little. A temperature above 1
+# says that the classifier was too sure. One number divides all logits alike and cannot mend a curve of
+# another shape: look in which well-filled bins the points still lie below the diagonal. And it is
 # fitted on a hundred rows here, so expect the repair to be rough. ECE itself is biased: with few texts in a bin, chance alone makes
 # gaps, and a perfectly calibrated model does not get 0. Compare NLL as well, which needs no bins.
 #
@@ -624,8 +634,8 @@ for name, answers in found_rare.items():
           f"   {hits} of {rare_test.labels.sum()} found, {answers.sum() - hits} false alarms")  # fmt: skip
 
 # %% [markdown]
-# Who always says "unfavourable" has 90 % accuracy and has found nothing. Weighting the classes makes
-# every rare text count nine times as much in the loss: some are found now, and false alarms come with them,
+# Whoever always says "unfavourable" is right in 90 % of the cases and has found nothing. Weighting the
+# classes makes every rare text count nine times as much as a common one: some are found now, and false alarms come with them,
 # so that accuracy *falls*. Is the second classifier better? By F1 it is, but it still misses most of the
 # rare texts. Moving the threshold, chosen on validation rows, trades the two kinds of error without
 # training again. Which error is worse, no metric knows; you do.
@@ -741,8 +751,8 @@ lesson.claim(
 # %% [markdown]
 # ## 13 · Exercises
 #
-# Replace `...` and run the cell. The check tells you what is likely wrong; `hint("06.1")` helps, up
-# to three times, and `solution("06.1")` shows ours.
+# Replace `...` and run the cell. The check tells you what is likely wrong. Three hints and our solution
+# are folded below each task; `lesson.hint("06.1", 1)` and `lesson.solution("06.1")` show them, too.
 
 # %%
 show_exercise("06.1")

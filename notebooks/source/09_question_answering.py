@@ -228,7 +228,7 @@ for window in short:
 # | $a_i, b_i$ | `Window.offsets` | (n, 2) | `test_the_span_of_an_answer_gives_back_its_text` |
 # | $s, e$ | `Window.start`, `Window.end` | numbers | `test_the_span_of_an_answer_gives_back_its_text` |
 # | windows | `make_windows(…)` | list | `test_windows_cover_the_context_and_overlap_by_a_third` |
-# | $z^s, z^e$ | `SpanModel.forward` | (batch, 2, length) | `test_only_the_context_and_cls_can_be_chosen` |
+# | $S \cdot h_i$, $E \cdot h_i$ (section 4) | `SpanModel.forward` | (batch, 2, length) | `test_only_the_context_and_cls_can_be_chosen` |
 # | best span | `best_positions` | list | `test_best_positions_are_those_of_a_full_search` |
 # | EM, F1 | `exact_match`, `token_f1` | numbers | `test_scores_by_hand` |
 #
@@ -254,7 +254,9 @@ show_source(SpanModel.forward)
 # %% [markdown]
 # That is a classification with as many classes as there are positions, twice. The training loop is
 # the one of all other lessons. Three ways are compared: the baseline, a linear layer on frozen
-# features, and fine-tuning.
+# features, and fine-tuning. EM is the share of answers that equal a reference, F1 gives credit for shared
+# words (section 6). A trained reader gives no answer where it finds *not here* more probable than its best
+# span: the threshold 0 of section 7.
 
 # %%
 from utils.lesson.reading import train_reader
@@ -361,7 +363,10 @@ print(token_f1("not in 1905", ["in 1905"]))
 # In each window `[CLS]` stands for *not here*. A context is without an answer if all its windows say
 # so; the **margin** is how much more probable that is than the best span:
 #
-# $$ m = \min_w \log p_w(s = e = \texttt{[CLS]}) - \max_{w, s, e} \log p_w(s)\, p_w(e). $$
+# $$ m = \min_w \big( \log p_w(s = \texttt{[CLS]}) + \log p_w(e = \texttt{[CLS]}) \big)
+# - \max_{w,\, s \le e} \big( \log p_w(s) + \log p_w(e) \big), $$
+#
+# where $w$ runs over the windows of the context.
 #
 # The reader is silent where $m > \tau$. A low threshold gives few answers, and of a good reader these
 # are the right ones more often: precision against recall.
@@ -377,7 +382,8 @@ show_figure(threshold_figure(points))
 show_threshold(points)
 
 # %% [markdown]
-# On the left, precision should fall as recall grows. Where it does not, the margin of this reader does
+# On the left, precision should fall as recall grows. Where nothing is answered yet it is set to 1: that is
+# the point at the top left, and the next few rest on one or two answers. Where precision does not fall, the margin of this reader does
 # not tell its good answers from its bad ones, as happens after little training.
 #
 # Two ends of the right-hand curve deserve a look. On the left, nothing is answered, and the score is
@@ -443,7 +449,8 @@ for each in records:
 
 # %% [markdown]
 # A method that compares words must fall for a sentence that has all words of the question. Is the
-# fine-tuned reader misled as well? Count the answers that come out of the added sentence:
+# fine-tuned reader misled as well? Count the best spans that lie in the added sentence, whether the reader
+# would give them or not:
 
 # %%
 distracted = test.distracted()
@@ -455,15 +462,15 @@ added = [
 print(f"{sum(added)} of {len(added)} best spans come from the distractor")
 
 # %% [markdown]
-# Is that the shared words, or only that there is one more sentence? The control adds a distractor that was
-# made for *another* question. Both sentences have the same form and stand in the same place, so that the
-# difference between the two counts is what the shared words do:
+# Is that the shared words, or only that there is one more sentence? The control keeps the added sentence,
+# its subject and its invented answer, and quotes *another* question in it. Only the words that are shared
+# with the question differ, so that the difference between the two counts is what they do:
 
 # %%
 other = np.roll(np.arange(len(test)), len(test) // 2)
 unrelated = [
-    f"{context.rstrip()} {distractor(test.questions[j], test.answers[j], test.ids[j])}"
-    for context, j in zip(test.contexts, other, strict=True)
+    f"{context.rstrip()} {distractor(test.questions[j], test.answers[i], test.ids[i])}"
+    for i, (context, j) in enumerate(zip(test.contexts, other, strict=True))
 ]
 control = reader.read(test.questions, unrelated, n_best=1)
 added = [
@@ -477,9 +484,10 @@ print(f"control: {sum(added)} of {len(added)} best spans come from the added sen
 #
 # The recorded results on SQuAD 1.1, whose questions all have an answer: windows of 384 tokens that
 # share 128, hyper-parameters chosen on articles cut from the training split, three seeds, the whole
-# development set. **MiniLM has seen SQuAD 2.0**: it was tuned to bring questions and the paragraphs
-# that answer them close together. It was never shown where in the paragraph the answer stands. The
-# last column of the table says so; how much it matters is a question for lesson 16.
+# development set. **MiniLM has most likely seen the training questions**: its list of training data names
+# SQuAD 2.0, with as many pairs as the training split of SQuAD 1.1 has. It was tuned to bring questions and
+# the paragraphs that answer them close together, and was never shown where in the paragraph the answer
+# stands. The last column of the table says so; how much it matters is a question for lesson 16.
 
 # %%
 from utils.report import learning_curve_table, learning_curves, select
@@ -703,7 +711,7 @@ lesson.claim(
 #   compare spans of several pieces of text.
 #
 # Lesson 10 writes summaries; lesson 14 has more ways to mislead a model; lesson 16 asks what it means
-# that MiniLM has seen these questions.
+# that MiniLM has seen questions of this kind.
 #
 # **Licences.** The embedded paragraphs and questions: CC BY 4.0, the authors of this course. SQuAD:
 # CC BY-SA 4.0.

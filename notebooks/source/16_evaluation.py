@@ -302,13 +302,13 @@ for average in ("micro", "macro", "weighted"):
 
 # %%
 two = topics.test.labels < 2
-pair = {"predictions": pair["predictions"][two], "references": topics.test.labels[two]}
+of_two = {name: values[two] for name, values in pair.items()}
 for name, classes in (("that occur in the labels", [0, 1]), ("all four", [0, 1, 2, 3])):
-    score = metrics.F1().compute(**pair, average="macro", labels=classes)["f1"]
+    score = metrics.F1().compute(**of_two, average="macro", labels=classes)["f1"]
     print(f"macro F1 over the classes {name:25} {score:.3f}")
 print(
     "F1 of each class:",
-    metrics.F1().compute(**pair, average=None, labels=[0, 1, 2, 3])["f1"].round(3),
+    metrics.F1().compute(**of_two, average=None, labels=[0, 1, 2, 3])["f1"].round(3),
 )
 
 # %% [markdown]
@@ -318,7 +318,9 @@ print(
 #
 # $$ \text{MCC} = \frac{tp \cdot tn - fp \cdot fn}{\sqrt{(tp + fp)(tp + fn)(tn + fp)(tn + fn)}}. $$
 #
-# On average it is 0 for every way of guessing, and does not change if the classes change names; F1 does.
+# It is 0 on average for every way of guessing, and is set to 0 where a row or a column of the table is
+# empty, so that the formula would be 0/0. (Precision and recall are set to 0 in that case, too.) It does
+# not change if the classes change names; F1 does.
 
 # %%
 by_hand = (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
@@ -445,7 +447,7 @@ print(
 
 # %% [markdown]
 # **chrF** compares runs of one to six characters in place of words: an F-score in which recall counts
-# $\beta^2 = 4$ times as much (Popović, 2015). It hardly depends on how words are cut, and forgives
+# $\beta^2 = 4$ times as much (Popović, 2015; the choice $\beta = 2$ is of her paper of 2016). It hardly depends on how words are cut, and forgives
 # endings:
 
 # %%
@@ -463,7 +465,8 @@ for name, hypothesis in (
 #
 # ROUGE-1 and ROUGE-2 compare words and pairs of words, ROUGE-L the longest common subsequence. Lin (2004)
 # defined ROUGE-1 and ROUGE-2 as recall; today's packages, and we, report F1. With a stemmer *flooding* and
-# *flood* are the same word, without it they are not. A paper that does not say which of both it used cannot be compared with:
+# *flood* are the same word, without it they are not. A paper that does not say whether it stemmed cannot be
+# compared with another:
 
 # %%
 summary = ["Flooding rivers closed two roads", "The council is planning new bridges"]
@@ -975,6 +978,9 @@ print(f"McNemar p = {mcnemar(hit['MiniLM'], hit['TF-IDF']):.2g}")
 # test at 5 % finds it with probability $1 - \beta$ if (Connor, 1987)
 #
 # $$ n = \frac{\left( z_{1-\alpha/2} \sqrt{d} + z_{1-\beta} \sqrt{d - \delta^2} \right)^2}{\delta^2}. $$
+#
+# Here $\alpha$ is 5 %, and $z_x$ is the value that a standard normal variable stays below with probability
+# $x$: $z_{0.975} = 1.96$ and $z_{0.8} = 0.84$.
 
 # %%
 from utils.significance import examples_needed

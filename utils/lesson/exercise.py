@@ -186,7 +186,7 @@ class Report:
             "error": "✗ it stops with an error",
             "not attempted": "○ not attempted yet",
         }[self.status]
-        help_line = f'\n\nFor a hint run `hint("{self.number}", 1)`.'
+        help_line = f'\n\nFor a hint run `lesson.hint("{self.number}", 1)`.'
         wants_help = self.status not in ("correct", "not attempted")
         text = f"**{self.number} {self.title}: {heading}.**"
         return text + (f"\n\n{self.message}" if self.message else "") + help_line * wants_help

@@ -44,7 +44,7 @@ def show_exercise(number: str) -> None:
     folds = [folded(f"Hint {i}", text) for i, text in enumerate(exercise.hints, start=1)]
     folds.append(folded("Solution", fenced(exercise.solution_source())))
     head = f"#### Exercise {exercise.heading()}\n\n{exercise.prompt.strip()}"
-    more = f'Hints: hint("{number}", 1), 2, 3. Solution: solution("{number}").'
+    more = f'Hints: lesson.hint("{number}", 1), 2, 3. Solution: lesson.solution("{number}").'
     plain = f"Exercise {exercise.heading()}\n\n{exercise.prompt.strip()}\n\n{more}"
     show("\n\n".join([head, *folds]), plain)
 

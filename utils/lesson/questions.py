@@ -110,7 +110,7 @@ def quiz(lesson: str) -> None:
         markdown.append(f"##### **{number}. {question.text}**\n\n" + "\n".join(folds))
         lines = [f"   {letter}) {option.text}" for letter, option in lettered]
         plain.append("\n".join([f"{number}. {question.text}", *lines]))
-    plain.append(f'Answer with answer("{lesson}", question=1, choice="a").')
+    plain.append(f'Answer with lesson.answer("{lesson}", question=1, choice="a").')
     show("\n\n".join(markdown), "\n\n".join(plain))
 
 

@@ -10,9 +10,10 @@ import re
 import zlib
 from collections.abc import Sequence
 
-_SUBJECTS = ("Ostrava Mill", "Port Lindqvist", "the Harrowgate Society", "the Kelmar Plateau")
-_NAMES = ("Edwin Sorrel", "Novik", "Calder Bay", "Marisa Holt", "Tannenfeld", "Lake Oriel")
-_THINGS = ("a pair of brass scales", "dried seaweed", "the northern gate", "a change of wind")
+# None of these stands in a paragraph of the embedded corpus: the sentence is about something else.
+_SUBJECTS = ("Velmora Mill", "Port Aldersund", "the Silverbank Society", "the Torvik Plateau")
+_NAMES = ("Edmund Thale", "Korvin", "Harle Bay", "Marisa Holt", "Ilmenfeld", "Lake Sorna")
+_THINGS = ("a pair of brass scales", "pressed flowers", "the northern gate", "a change of wind")
 
 
 def distractor(question: str, references: Sequence[str], question_id: str) -> str:

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,3 +246,17 @@ def test_unknown_numbers_are_explained() -> None:
         check("01.99", None)
     with pytest.raises(CourseError, match="no exercises"):
         check("77.1", None)
+
+
+def test_lessons_name_help_as_a_learner_can_call_it() -> None:
+    from utils import lesson  # as the first cell of every lesson has it
+
+    named = set()
+    for source in sorted(Path("notebooks/source").glob("*.py")):
+        for prefix, name in re.findall(r"`(\w+\.)?(hint|solution)\(", source.read_text()):
+            assert prefix == "lesson.", source.name
+            named.add(name)
+    assert named == {"hint", "solution"}
+    assert callable(lesson.hint)
+    assert callable(lesson.solution)
+    assert callable(lesson.answer)

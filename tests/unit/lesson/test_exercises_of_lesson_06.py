@@ -95,6 +95,12 @@ def without_the_last(confidence, right, n_bins):
 # --- 06.4: head and tail
 
 
+def cut_without_asking(ids, max_length, n_head):
+    first, *inside, last = ids
+    n_tail = max_length - 2 - n_head
+    return [first, *inside[:n_head], *inside[len(inside) - n_tail :], last]
+
+
 def both_by_slices(input_ids, max_length, n_head):
     extra = len(input_ids) - max_length
     if extra <= 0:
@@ -159,6 +165,7 @@ def middle(input_ids, max_length, n_head):
         ("06.4", lambda i, m, n: both_by_slices(i, m, 0), "wrong", None),
         ("06.4", lambda i, m, n: both_by_slices(i, m, n)[1:-1], "mistake", "special tokens lost"),
         ("06.4", middle, "wrong", None),
+        ("06.4", cut_without_asking, "mistake", "not asked"),
         ("06.4", lambda i, m, n: i[n + 99], "error", None),
     ],
 )

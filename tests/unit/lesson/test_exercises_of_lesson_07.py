@@ -102,7 +102,29 @@ def with_places(sentences):
     return {entity for row in sentences for entity in row}
 
 
+def mean_of_sentences_to_find(found, true):
+    rows = [(f, t) for f, t in zip(found, true, strict=True) if f or t]
+    return sum(f1_by_loops([f], [t]) for f, t in rows) / max(len(rows), 1)
+
+
+def mean_with_empty_ones_right(found, true):
+    rows = list(zip(found, true, strict=True))
+    return sum(f1_by_loops([f], [t]) if f or t else 1.0 for f, t in rows) / len(rows)
+
+
 # --- 07.4: legal tags
+
+
+def walked_back_without_steps(scores, steps, starts):
+    best, came_from = np.where(starts, scores[0], -np.inf), []
+    for row in scores[1:]:
+        paths = best[:, None] + row
+        came_from.append(paths.argmax(axis=0))
+        best = np.where(steps, paths, -np.inf).max(axis=0)
+    tags = [int(best.argmax())]
+    for back in reversed(came_from):
+        tags.append(int(back[tags[-1]]))
+    return tags[::-1]
 
 
 def legal_by_search(scores, steps, starts):
@@ -157,6 +179,8 @@ def forward_only(scores, steps, starts):
         ("07.2", lambda tags: tags[len(tags)], "error", None),
         ("07.3", f1_by_loops, "correct", None),
         ("07.3", mean_of_sentences, "mistake", "averaged"),
+        ("07.3", mean_of_sentences_to_find, "mistake", "left out"),
+        ("07.3", mean_with_empty_ones_right, "mistake", "empty ones right"),
         (
             "07.3",
             lambda f, t: f1_by_loops(
@@ -185,7 +209,8 @@ def forward_only(scores, steps, starts):
         ("07.4", lambda *a: best_legal_tags(*a), "correct", None),
         ("07.4", lambda s, *_: [int(np.argmax(row)) for row in s], "mistake", "each word"),
         ("07.4", greedy_by_order, "mistake", "never looks back"),
-        ("07.4", forward_only, "mistake", "not followed back"),
+        ("07.4", forward_only, "mistake", "the last tag"),
+        ("07.4", walked_back_without_steps, "mistake", "the last tag"),
         ("07.4", lambda s, m, _: legal_by_search(s, m, np.ones(5, bool)), "mistake", "start"),
         ("07.4", lambda s, m, b: legal_by_search(s, m.T, b), "mistake", "rows and columns"),
         ("07.4", lambda s, m, b: legal_by_search(-s, m, b), "wrong", None),

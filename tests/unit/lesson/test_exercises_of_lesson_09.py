@@ -109,6 +109,14 @@ def f1_by_crossing_off(answer, references, *, choose=max, mean=None):
 # --- 09.5: threshold
 
 
+def threshold_for_answerable(margins, f1, answerable):
+    def mean(threshold):
+        scores = np.where(margins > threshold, ~answerable, f1)
+        return scores[answerable].mean() if answerable.any() else 0.0
+
+    return max(sorted(margins.tolist()), key=mean)
+
+
 def threshold_by_loop(margins, f1, answerable, *, silent=lambda m, t: m > t, right=1.0, of=None):
     best, chosen = -1.0, None
     for t in sorted(margins):
@@ -243,7 +251,8 @@ def first_best_threshold(margins, f1, answerable):
         ("09.4", lambda a, r: a[len(a)], "error", None),
         ("09.5", threshold_by_loop, "correct", None),
         ("09.5", lambda *a: threshold_by_loop(*a, silent=lambda m, t: m < t), "mistake", "round"),
-        ("09.5", lambda *a: threshold_by_loop(*a, right=0.0), "mistake", "never right"),
+        ("09.5", lambda *a: threshold_by_loop(*a, right=0.0), "mistake", "earns nothing"),
+        ("09.5", threshold_for_answerable, "mistake", "earns nothing"),
         ("09.5", lambda *a: threshold_by_loop(*a, of="answered"), "mistake", "only what is ans"),
         (
             "09.5",

@@ -7,6 +7,7 @@ import pytest
 from datasets import Dataset
 
 from utils.errors import CourseError
+from utils.tasks import distractors
 from utils.tasks.distractors import distractor
 from utils.tasks.question_answering import Examples, examples, load, score, subset
 
@@ -71,7 +72,7 @@ def test_splits_of_the_embedded_set() -> None:
 
 def test_scores_with_and_without_a_distractor() -> None:
     asked = read(row(), row(id="q2"), row(id="q3", answers={"text": [], "answer_start": []}))
-    given = np.array([["in 1802", "1741"], ["1802", "1802"], ["", "Novik"]])
+    given = np.array([["in 1802", "1741"], ["1802", "1802"], ["", "Korvin"]])
     metrics, answers = score(given, asked)
     assert answers["answer_f1"] == pytest.approx([2 / 3, 1, 1])
     assert answers["exact_match_distracted"].tolist() == [False, True, False]
@@ -92,6 +93,13 @@ def test_distractors_share_the_words_of_the_question_and_not_the_answer() -> Non
         assert set(words) <= set(re.findall(r"\w+", added.lower()))
         invented = added.split("would be ")[-1].rstrip(".")
         assert invented.lower() not in [text.lower() for text in test.answers[i]]
+
+
+def test_distractors_speak_of_what_no_paragraph_of_the_corpus_names() -> None:
+    splits = load("rajpurkar/squad_v2", profile="smoke", validation_limit=8)
+    text = " ".join({*splits.train.contexts, *splits.validation.contexts, *splits.test.contexts})
+    for invented in (*distractors._SUBJECTS, *distractors._NAMES, *distractors._THINGS):
+        assert invented.removeprefix("the ").removeprefix("a ") not in text
 
 
 def test_invented_answers_are_of_the_same_kind() -> None:

@@ -468,7 +468,7 @@ above. The embeddings are the lowest.
 | symbol | variable | type |
 |---|---|---|
 | $\\eta$, of the highest layer | `rate` | number |
-| $\\gamma$, below 1 | `decay` | number |
+| $\\delta$, below 1 | `decay` | number |
 | $L$ | `n_layers` | integer |
 | $\\eta_0, …, \\eta_L$, from the embeddings up | result | list of $L + 1$ numbers |
 """,

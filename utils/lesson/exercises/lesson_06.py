@@ -404,6 +404,7 @@ def _long_cases(rng: np.random.Generator) -> list[tuple]:
         (text(20), 10, 8),  # all of the room for the head
         (text(20), 9, 0),
         (text(30), 16, 5),
+        (text(5), 10, 2),  # fits, but has fewer tokens than head and tail together
     ]
 
 
@@ -428,6 +429,11 @@ def _always_cut(ids: list[int], max_length: int, n_head: int) -> list[int]:
     first, *inside, last = ids
     n_tail = max_length - 2 - n_head
     return [first, *inside[:n_head], *(inside[-n_tail:] if n_tail else []), last]
+
+
+def _never_asked(ids: list[int], max_length: int, n_head: int) -> list[int]:
+    first, *inside, last = ids
+    return [first, *inside[:n_head], *inside[len(inside) - (max_length - 2 - n_head) :], last]
 
 
 def _minus_zero(ids: list[int], max_length: int, n_head: int) -> list[int]:
@@ -502,6 +508,12 @@ beginning and fill the room that is left from the end. A text that fits stays as
             "A text that fits should stay as it is. In yours, head and tail overlap and tokens "
             "come twice.",
             _always_cut,
+        ),
+        Mistake(
+            "the length is not asked",
+            "A text that fits should stay as it is. In yours the tail of a short text begins at a "
+            "negative place, so that tokens are lost or come twice.",
+            _never_asked,
         ),
         Mistake(
             "minus zero",

@@ -265,8 +265,13 @@ def _f1_of(right: int, predicted: int, real: int) -> float:
     return 2 * right / (predicted + real) if predicted + real else 0.0
 
 
-def _per_sentence(found: list[set[Entity]], true: list[set[Entity]]) -> float:
-    return float(np.mean([entity_f1([f], [t]) for f, t in zip(found, true, strict=True)]))
+def _mean_of_sentences(
+    found: list[set[Entity]], true: list[set[Entity]], empty: float | None
+) -> float:
+    """The mean F1, with `empty` where there is nothing to find, or without those sentences."""
+    scores = [entity_f1([f], [t]) if f or t else empty for f, t in zip(found, true, strict=True)]
+    counted = [score for score in scores if score is not None]
+    return float(np.mean(counted)) if counted else 0.0
 
 
 def _overlaps(entity: Entity, others: set[Entity]) -> bool:
@@ -300,7 +305,20 @@ Return the F1 over *all* sentences together; 0.0 if no entity is predicted and n
             "You compute F1 for each sentence and average. A sentence with one entity then weighs "
             "as much as one with ten, and sentences without any have to be scored somehow. Add "
             "the counts up first.",
-            _per_sentence,
+            lambda f, t: _mean_of_sentences(f, t, empty=0.0),
+        ),
+        Mistake(
+            "averaged over sentences, empty ones right",
+            "You compute F1 for each sentence and average, and give 1 where there is nothing to "
+            "find. The many sentences without entities then make the score. Add the counts up "
+            "first.",
+            lambda f, t: _mean_of_sentences(f, t, empty=1.0),
+        ),
+        Mistake(
+            "averaged over sentences, empty ones left out",
+            "You compute F1 for each sentence with entities and average. A sentence with one "
+            "entity then weighs as much as one with ten. Add the counts up first.",
+            lambda f, t: _mean_of_sentences(f, t, empty=None),
         ),
         Mistake(
             "partial matches count",
@@ -444,9 +462,10 @@ There are n_tags ** n_words sequences: do not try them all.
             _greedy,
         ),
         Mistake(
-            "path not followed back",
-            "You keep the best scores and take the best tag at each word as you go. The best path "
-            "is known only at the last word: remember where each came from and walk back.",
+            "not the path of the last tag",
+            "Your tag at each word is the one whose path was best up to there, whatever comes "
+            "next. Either you never walk back, or what you remember for each tag leaves out "
+            "`steps`: it has to be the best of the tags that may *precede* that tag.",
             _no_way_back,
         ),
         Mistake(

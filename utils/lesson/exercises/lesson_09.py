@@ -306,8 +306,8 @@ $S_s + E_e$:
 | | `first` | where the context begins; `[CLS]` and the question stand before it |
 | | `longest` | tokens that an answer may have |
 
-Legal is $\\text{first} \\le s \\le e$, with at most `longest` tokens. No two spans score alike in
-the cases.
+Legal is $\\text{first} \\le s \\le e$, with at most `longest` tokens. In each case one span has the
+highest score.
 """,
     hints=(
         "The best start and the best end, each for itself, need not make a legal pair. Which "
@@ -602,9 +602,10 @@ several equally good ones, the lowest.
             lambda m, f, a: _chosen(m, _mean(m, f, a, below=True)),
         ),
         Mistake(
-            "silence never right",
-            "You give silence no credit, so that answering everything is always best. On a "
-            "question without an answer silence scores 1.",
+            "silence earns nothing",
+            "Your threshold is the best one for questions that have an answer: silence earns "
+            "nothing there, so that answering everything is always best. Average over *all* "
+            "questions, and give silence 1 on a question without an answer.",
             lambda m, f, a: _chosen(m, _mean(m, f, a, credit=False)),
         ),
         Mistake(

@@ -172,6 +172,7 @@ def _sequence_cases(rng: np.random.Generator) -> list[tuple]:
         ([], ["a", "b"]),
         (["a", "a", "b"], ["a", "b", "b"]),
         (["a", "b", "k", "c", "d"], ["c", "d", "a", "x", "b", "y", "k"]),
+        (["c", "d", "b"], ["b", "d", "b", "c"]),  # to match greedily fails from both sides
     ]
     for size in (6, 8, 9):
         cases.append(tuple(rng.choice(list("abcd"), size=size).tolist() for _ in "ab"))
