@@ -34,7 +34,7 @@ from utils.report.pretraining import (
 )
 from utils.report.selection import dataset_title, is_embedded, latest, origin
 from utils.report.tables import Table
-from utils.tasks import get_task, language_modelling
+from utils.tasks import ALL_METRICS, get_task, language_modelling
 
 README_BLOCK = "results-at-a-glance"
 RESULTS_BLOCK = "results"
@@ -266,6 +266,8 @@ def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]
     records = [record for record in records if not is_probe(record)]
     usual = [record for record in records if record.spec.method in _USUAL] or records
     shown = [tables.learning_curve_table(usual), tables.cost_table(records)]
+    if records[0].spec.task in ALL_METRICS:
+        shown.insert(1, tables.metrics_table(records))
     if len(usual) < len(records):
         shown.insert(1, replace(tables.learning_curve_table(records), name="ladder"))
     plots = {}

@@ -5,7 +5,7 @@ import html
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from utils.adaptation import METHODS
@@ -22,7 +22,7 @@ from utils.report.selection import (
     size_label,
     title,
 )
-from utils.tasks import PRETRAINING, get_task
+from utils.tasks import ALL_METRICS, PRETRAINING, get_task, how_measured
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +122,64 @@ def learning_curve_table(records: Sequence[Record]) -> Table:
     )
 
 
+def metrics_table(records: Sequence[Record]) -> Table:
+    """All metrics of a task that people report, with the largest number of labels there is.
+
+    A metric that no record holds has no column.
+
+    Raises:
+        CourseError: if the records must not stand in one table; see `selection.comparable`.
+    """
+    chosen = comparable(records)
+    task, size = chosen.records[0].spec.task, chosen.sizes[-1]
+    chosen = replace(chosen, records=[r for r in chosen.records if r.spec.n_train == size])
+    titles = {
+        name: heading
+        for name, heading in ALL_METRICS[task].items()
+        if any(cell.metric(name) for cell in chosen.cells)
+    }
+    how = how_measured(task)
+    return Table(
+        "metrics",
+        f"{chosen.dataset}: all metrics in %, with {size_label(size)} labels",
+        ["Method", *titles.values(), "Seeds"],
+        [
+            [
+                title(cell.method),
+                *(_in_percent(name, cell.metric(name)) for name in titles),
+                str(len(cell.records)),
+            ]
+            for cell in chosen.cells
+        ],
+        [
+            "Each cell: mean ± standard deviation over seeds; one seed alone has none.",
+            *([how] if how else []),
+            *origin_notes(chosen, "metrics"),
+        ],
+        [
+            {
+                **identity(chosen, cell),
+                **{name: (cell.metric(name) or (None, None))[0] for name in titles},
+                **{f"{name}_sd": (cell.metric(name) or (None, None))[1] for name in titles},
+                "records": keys_of(cell),
+            }
+            for cell in chosen.cells
+        ],
+    )
+
+
+_OUT_OF_100 = ("bleu", "chrf")
+"""Metrics whose records hold percent; all others are shares."""
+
+
+def _in_percent(name: str, value: tuple[float, float | None] | None) -> str:
+    if value is None:
+        return MISSING
+    unit = 100 if name in _OUT_OF_100 else 1
+    mean, sd = value
+    return formatting.mean_and_sd(mean / unit, None if sd is None else sd / unit)
+
+
 def cost_table(records: Sequence[Record]) -> Table:
     """What one run of each method costs at each number of labelled examples.
 
@@ -216,6 +274,7 @@ def reference_table(dataset: str) -> Table:
     rows = [
         [
             entry.system,
+            "accuracy" if entry.metric == "error" else entry.metric,
             f"{100 - entry.percent if entry.metric == 'error' else entry.percent:.1f}",
             entry.split,
             f"{entry.paper}, {entry.year}, {entry.venue}" + (entry.table and f", {entry.table}"),
@@ -224,8 +283,8 @@ def reference_table(dataset: str) -> Table:
     ]
     return Table(
         "published-elsewhere",
-        f"{dataset}: accuracy in % as published elsewhere, with all training examples",
-        ["System", "Accuracy in %", "Split", "Source"],
+        f"{dataset}: as published elsewhere, with all training examples",
+        ["System", "Metric", "In %", "Split", "Source"],
         rows,
         [
             "These figures were published by others and not measured here: other models, recipes "

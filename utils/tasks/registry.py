@@ -78,6 +78,35 @@ METRIC_TITLES = {
 }
 """The metrics that decide in some task, and what people call them."""
 
+ALL_METRICS: dict[str, dict[str, str]] = {
+    tagging.NAME: {
+        "f1": "F1",
+        "precision": "Precision",
+        "recall": "Recall",
+        "f1@validation": "F1, validation split",
+        "f1@eriktks/conll2003": "F1 of shared types on conll2003",
+        "f1@leondz/wnut_17": "F1 of shared types on wnut_17",
+    },
+    question_answering.NAME: {
+        "answer_f1": "F1",
+        "exact_match": "Exact match",
+        "answer_f1_distracted": "F1 with a distractor",
+        "exact_match_distracted": "Exact match with a distractor",
+    },
+    summarisation.NAME: {"rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L"},
+    translation.NAME: {"bleu": "BLEU", "chrf": "chrF", "sentence_chrf": "Mean chrF of a sentence"},
+}
+"""All metrics of the tasks that people report several of, and how a table calls them."""
+
+
+def how_measured(task: str) -> str:
+    """What has to be said with the metrics of a task so that others can compare; else ""."""
+    if task == translation.NAME:
+        return f"BLEU and chrF by sacreBLEU, BLEU with the signature `{translation.signature()}`."
+    if task == summarisation.NAME:
+        return summarisation.HOW_MEASURED
+    return ""
+
 
 PRETRAINING = (language_modelling.NAME, pretraining_objectives.NAME)
 """Tasks without labels: a model is made from running text."""

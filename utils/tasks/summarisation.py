@@ -32,6 +32,11 @@ VERSION = 1
 
 METRIC = "rouge_l"
 
+HOW_MEASURED = (
+    "ROUGE is F1 by the package rouge-score with Porter's stemmer, ROUGE-L over the whole text at "
+    "once; of several references the mean counts."
+)
+
 OWN_COLUMNS = ("text", "summary")
 
 DIALOGUES, DOCSTRINGS = "knkarthick/dialogsum", documentation.SUMMARIES

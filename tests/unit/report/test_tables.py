@@ -13,6 +13,7 @@ from utils.report.tables import (
     cost_table,
     cost_to_reach_table,
     learning_curve_table,
+    metrics_table,
     reference_table,
 )
 
@@ -170,9 +171,34 @@ def test_default_accuracies_are_those_that_separate(make_record):
     assert wanted == {"65.0 %", "70.0 %", "75.0 %", "80.0 %"}
 
 
+def test_all_metrics_of_the_largest_number_of_labels(make_record):
+    def translated(n, seed, bleu, **extra):
+        return make_record(
+            "seq2seq", n, seed, task="translation", dataset="bentrevett/multi30k",
+            metrics={"bleu": bleu, "sentence_chrf": bleu / 100, **extra},
+            answers={"sentence_chrf": np.full(200, bleu / 100)},
+        )  # fmt: skip
+
+    records = [translated(2000, 0, 9.0), translated(None, 0, 37.0), translated(None, 1, 39.0)]
+    table = metrics_table(records)
+    assert table.columns == ["Method", "BLEU", "Mean chrF of a sentence", "Seeds"]
+    (row,) = table.rows
+    assert row[1:] == ["38.0 ± 1.4", "38.0 ± 1.4", "2"]
+    assert any("nrefs:1|case:mixed" in note for note in table.notes)
+    (line,) = read_csv(table)
+    assert float(line["bleu"]) == 38.0
+    assert set(line["records"].split()) == {record.key for record in records[1:]}
+
+
 def test_published_figures_stand_alone_with_their_source():
     table = reference_table("fancyzhx/ag_news")
-    assert ["BERT-base, fine-tuned", "94.8", "test", "Sun et al., 2019, CCL"] in table.rows
+    assert [
+        "BERT-base, fine-tuned",
+        "accuracy",
+        "94.8",
+        "test",
+        "Sun et al., 2019, CCL",
+    ] in table.rows
     assert "not measured here" in table.notes[0]
     for dataset in ("stanfordnlp/sst2", "fancyzhx/ag_news"):
         # Figures that have not been verified must not be printed.
