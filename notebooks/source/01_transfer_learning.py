@@ -100,8 +100,8 @@ for row in (0, 1, 2, 3, 4, 5):
     print(stand_in.train.labels[row], " ", stand_in.train.texts[row])
 
 # %% [markdown]
-# Few words decide by themselves. *Sure*, *hardly*, *for once* turn a sentence round, and irony uses
-# the vocabulary of praise. To count words is therefore a weak method here, and that is why this
+# Few words decide by themselves. *Good time*, *amused* and *better* are words of praise, and they stand in
+# negative sentences here. To count words is therefore a weak method here, and that is why this
 # task shows well what else a model has to bring along.
 
 # %% [markdown]
@@ -127,7 +127,8 @@ for row in (0, 1, 2, 3, 4, 5):
 # learns nothing.
 #
 # The encoder is `all-MiniLM-L6-v2`: six Transformer layers of width 384 (Wang et al., 2020), then
-# trained further on pairs of texts that mean the same. It gives a vector per *token*; the vector of
+# trained further on pairs of texts that belong together (a comment and its reply, a question and
+# its answer). It gives a vector per *token*; the vector of
 # a text is the mean over its real tokens, padding left out:
 #
 # $$ \bar h_b = \frac{\sum_t m_{bt}\, h_{bt}}{\sum_t m_{bt}} $$
@@ -188,7 +189,8 @@ show_figure(learning_curves(records))
 # %%
 from utils.sources import MINILM
 
-published = select(published_records(), model=[None, MINILM])
+FIVE = ["majority", "tfidf", "frozen", "full", "random-init"]
+published = select(published_records(), model=[None, MINILM], method=FIVE)
 sst2 = select(published, dataset="stanfordnlp/sst2")
 show_figure(learning_curves(sst2))
 
@@ -220,8 +222,9 @@ show_figure(training_curves(pair))
 
 # %% [markdown]
 # On the left both losses end near zero: both models have learnt their 500 sentences by heart. On
-# the right only one of them knows something about *other* sentences, because its starting point
-# already puts texts of like meaning near each other. That is what has been transferred.
+# the right both know more about *other* sentences than the majority class does, one a little and one
+# far more. Only the starting point differs in kind. How much of the answer it already holds, the row of
+# frozen features shows: there $\theta_0$ does not move at all.
 
 # %% [markdown]
 # Is it the same elsewhere? AG News (Zhang et al., 2015) asks for the topic of a news item: world,
@@ -262,10 +265,12 @@ show_text(prose.cost_sentence(sst2, "frozen", 2000), prose.cost_sentence(sst2, "
 # %% [markdown]
 # ## 6 · Claims
 #
-# Each claim below was written before the full measurement. It is decided on the published records
-# by a bootstrap over seeds and test examples and by Student's t over seeds, whichever is less sure
-# (lesson 16 says why), corrected for the number of claims in this lesson (Holm, 1979), and it may
-# turn out not to hold. `course check` lists the claims of all lessons.
+# Each claim below was written before the full measurement. The first four say that a mean has reached
+# a number: they hold if it has, the interval beside them says how sure that is, and there is no
+# p-value. The comparisons after them are decided by a bootstrap over seeds and test examples and by
+# Student's t over seeds, whichever is less sure (lesson 16 says why), corrected for the number of
+# comparisons in this lesson (Holm, 1979). Any of them may turn out not to hold. `course check` lists
+# the claims of all lessons.
 #
 # First, that the methods were trained properly. A baseline that was not tuned makes any comparison
 # look good.
@@ -404,8 +409,7 @@ show_figure(family_map())
 # Each point is a published model (sources in the table above). The axis is logarithmic: decoders
 # have grown by a factor of thousands, while the encoders that people fine-tune have stayed at a
 # size that runs on a laptop. That is no accident. Who labels a few hundred examples to sort texts
-# gains little from a model that writes, and pays for it at each prediction. Lesson 15 measures the
-# choice.
+# gains little from a model that writes, and pays for it at each prediction.
 
 # %% [markdown]
 # ## 9 · Exercises

@@ -187,7 +187,8 @@ show_figure(Plot([largest], "Mean over 500 random queries.", alt).figure())
 # %% [markdown]
 # Without the scale, a wide model begins its training with attention that looks at one random key
 # and ignores the rest. Worse, a softmax that is nearly 0 or 1 has nearly no gradient:
-# $\partial a_i / \partial s_j = a_i(\delta_{ij} - a_j)$, where both factors vanish. Divided by
+# $\partial a_i / \partial s_j = a_i(\delta_{ij} - a_j)$, with $\delta_{ij} = 1$ if $i = j$ and 0 otherwise.
+# If all weights are nearly 0 or 1, one of the two factors is nearly 0, whatever $i$ and $j$. Divided by
 # $\sqrt{d_k}$, the spread no longer depends on the width.
 #
 # | symbol | variable | shape | asserted by the test |
@@ -229,7 +230,9 @@ for positions in ("none", "learned", "sinusoidal", "rotary"):
 # - **sinusoidal** (the first Transformer): fixed vectors,
 #   $P_{t,2i} = \sin(t / 10000^{2i/d})$ and $P_{t,2i+1} = \cos(t / 10000^{2i/d})$;
 # - **rotary** (Su et al., 2021; most models since 2023): queries and keys are *turned* by an angle
-#   that grows with the position, so that their product depends on the distance of the two.
+#   that grows with the position, so that their product depends on the distance of the two. They act
+#   through the scores alone, and in a network drawn with $\sigma = 0.02$ these are near zero: so the
+#   difference above is small, though a thousand times rounding.
 
 # %%
 from utils.transformer import rotate, sinusoidal_positions
@@ -246,12 +249,14 @@ alike = [
     Series("rotary, equal query and key", list(range(64)), turned.flatten().tolist(), style=3),
 ]
 panel = Panel("Product with position 32", "Position", "Product (1 = at position 32)", alike)
-alt = "Both products peak at position 32 and fall off on both sides, symmetrically."
+alt = "Both products peak at position 32 and fall off on both sides in waves, symmetrically."
 show_figure(Plot([panel], "Products are divided by their value at position 32.", alt).figure())
 
 # %% [markdown]
-# Both schemes tell near from far without being trained. The curve of the rotary one would look the
-# same around any other position: only the distance counts.
+# Both products depend on the distance of the two positions only, so the curves look the same around
+# any other position, and on the whole they fall with the distance, in waves. For rotary positions
+# that holds where query and key are equal, as here. With others, the largest product may be at any
+# distance: which one is what a head learns.
 #
 # | symbol | variable | shape | asserted by the test |
 # |---|---|---|---|
@@ -419,7 +424,9 @@ for series in last:
     print(f"{series.label:8} gradient of the last layer ~ (number of layers)^{exponent:.2f}")
 
 # %% [markdown]
-# Xiong et al. (2020) prove the tendency that the right picture shows: at the start of training the
+# In the left picture, the gradient of post-LN is the larger one in every layer, and about as large at the
+# top as at the bottom; that of pre-LN falls from bottom to top. Xiong et al. (2020) prove the tendency
+# that the right picture shows: at the start of training the
 # last layer's gradient falls like $1/\sqrt{L}$ with the number of layers in **pre-LN**, and does not
 # fall in **post-LN**. (With one batch and at most 16 layers, the exponent printed above is only near
 # $-1/2$.) A deep post-LN model that begins with a large learning rate therefore takes steps that are
@@ -446,9 +453,10 @@ for n in (1, 2, 4, 8, 16):
     print("{:2} layers: no sums {:.2f}, post-LN {:.2f}, pre-LN {:.2f}".format(n, *values))
 
 # %% [markdown]
-# Two layers without sums suffice to make the words of a sentence hard to tell apart. The sums carry
-# each word's own vector past the averages; in post-LN every layer norm shrinks that share a little,
-# in pre-LN it is kept.
+# Two layers without sums suffice to make the words of a sentence hard to tell apart. (Unrelated
+# vectors would give 0.06, since each position is compared with itself too.) The sums carry each
+# word's own vector past the averages. In post-LN every layer norm shrinks that share, and in this
+# untrained network nothing is left of it after 16 layers; in pre-LN the words stay apart longer.
 
 # %% [markdown]
 # ## 7 · Encoder, decoder, and why they are not added
@@ -515,15 +523,15 @@ for name, F in {"Encoder(x) + Decoder(y)": as_a_sum, "Decoder(y, Encoder(x))": a
 # %% [markdown]
 # ## 8 · Counting
 #
-# With $H$ = `d_model`, $F$ = `d_ff`, $L$ layers, vocabulary $V$, at most $T$ positions, and
-# sequences of $S$ tokens:
+# With $H$ = `d_model`, $F$ = `d_ff`, $L$ layers, vocabulary $V$, at most $T$ positions, two kinds of
+# segment (BERT tells two texts apart; lesson 03), and sequences of $S$ tokens:
 #
 # $$ \text{parameters} = \underbrace{(V + T + 2)\,H + 2H}_{\text{embeddings}}
 # + L\,(4H^2 + 2HF + 9H + F), $$
 #
 # $$ \text{FLOPs per token, forward} = L\,(8H^2 + 4HF + 4SH). $$
 #
-# Each weight of a matrix costs two operations per token, a product and a sum. The last term are the
+# Each weight of a matrix costs two operations per token, a product and a sum. The last term is the
 # two products of attention; it is the only one that grows with $S$.
 
 # %%
@@ -666,11 +674,15 @@ print(f"largest difference of the outputs: {(mine - theirs)[real].abs().max():.1
 # And the gradients? Two programs can agree forwards and differ backwards. Take the gradient of the
 # same loss for one weight deep in the first layer:
 
+
 # %%
-mine[real].pow(3).sum().backward()
-theirs[real].pow(3).sum().backward()
-a = ours.layers[0].attention.query.weight.grad
-b = library.encoder.layer[0].attention.self.query.weight.grad
+def gradient(hidden_states, weight):
+    loss = hidden_states[real].pow(3).sum()
+    return torch.autograd.grad(loss, weight, retain_graph=True)[0]  # so that this cell runs twice
+
+
+a = gradient(mine, ours.layers[0].attention.query.weight)
+b = gradient(theirs, library.encoder.layer[0].attention.self.query.weight)
 print(f"relative difference of the gradients: {(a - b).norm() / b.norm():.1e}")
 
 # %% [markdown]
@@ -714,8 +726,7 @@ show_attention(tokens, maps)
 # %% [markdown]
 # Heads differ: some look at the neighbour, some at the separators `[CLS]` and `[SEP]`, where a head
 # goes that finds nothing. It is tempting to read such maps as reasons. They are not: what a token
-# gives depends on its value vector too, and later layers mix on. Lesson 13 measures how far one can
-# trust them.
+# gives depends on its value vector too, and later layers mix on.
 
 # %% [markdown]
 # ## 11 · It learns
@@ -744,9 +755,9 @@ for record in records:
     print(f"{record.spec.dataset}: {exact} of {n} sequences exact, {seconds_taken:.0f} s")
 
 # %% [markdown]
-# Look at how the accuracy moves: it does not creep up, but goes from nothing to nearly everything
-# within a few hundred updates, for copying sooner than for reversing. The model has found *where to
-# look*, and then all tokens are right at once. In the profile `smoke` there are too few updates for
+# Look at reversing: within a few hundred updates its accuracy goes from next to nothing to nearly
+# everything. Copying is almost learned at the first point. A likely reading, not tested here: once the
+# model has found *where to look*, all tokens are right at once. In the profile `smoke` there are too few updates for
 # that, and the accuracy stays at 0.
 #
 # Decoding writes one token at a time. A **cache** keeps the keys and values of what has been

@@ -125,7 +125,9 @@ print(corpus.train.texts[len(corpus.train) // 2][:400], "…")
 # A model needs numbers. One number per *word* would need millions and could never read a new word;
 # one per *letter* makes sequences long and every letter meaningless. **WordPiece** lies between:
 # start from letters, and again and again join the two neighbouring pieces that occur together most
-# often. Pieces inside a word are marked by `##`.
+# often. Pieces inside a word are marked by `##`. (This rule is that of byte-pair encoding, Sennrich et al.,
+# 2016, by which the `tokenizers` library goes, too. Google's own WordPiece trainer was never published,
+# and is described with another score.)
 
 # %%
 from utils.pretraining.wordpiece import learn_wordpieces, split_word, train_tokenizer
@@ -157,8 +159,8 @@ for word in ("function", "photosynthesis", "unbelievable", "tokenizers"):
 # ## 3 · Packing
 #
 # All documents are put one after the other into a single row of numbers, each closed by `[SEP]`. A
-# training sequence is a window of that row, cut anywhere (RoBERTa's *full sentences*, Liu et al.,
-# 2019). Nothing is padded, so no work is wasted on padding, and all sequences are equally long.
+# training sequence is a window of that row, cut anywhere. (RoBERTa's *full sentences*, Liu et al., 2019,
+# run across documents, too, but are cut between sentences.) Nothing is padded, so no work is wasted on padding, and all sequences are equally long.
 
 # %%
 from utils.pretraining import (
@@ -263,13 +265,20 @@ from utils.transformer import TransformerConfig
 show_source(BertForPretraining.forward)
 
 # %%
-torch.manual_seed(SEED)
 config = TransformerConfig(
     vocab_size=vocabulary.size, d_model=128, n_layers=2, n_heads=2, d_ff=512,
     max_length=LENGTH, n_segments=2,
 )  # fmt: skip
-model = BertForPretraining(config).to(runtime.device())
-model.start_from_frequencies(log_probabilities)
+
+
+def fresh_model():
+    torch.manual_seed(SEED)
+    fresh = BertForPretraining(config).to(runtime.device())
+    fresh.start_from_frequencies(log_probabilities)
+    return fresh
+
+
+model = fresh_model()
 print(f"{sum(p.numel() for p in model.parameters()):,} weights; BERT-base has 110 million")
 
 # %% [markdown]
@@ -304,7 +313,7 @@ fill_in(model, tokenizer)
 # Two more things decide whether a *small* model gets anywhere. The first is where its attention
 # looks before it has learned. BERT draws all weights from a normal distribution with $\sigma = 0.02$. In a narrow
 # model, all attention scores are then near zero. Every token looks at all others alike, and for
-# thousands of updates the model only learns which tokens occur in the same text. Its loss stands
+# a long time the model only learns which tokens occur in the same text. Its loss stands
 # still, and one takes it for what the model can do.
 #
 # A *trained* BERT has heads that look at the token before and at the token after (Clark et al.,
@@ -336,6 +345,7 @@ def show_first_layer(title):
     show_figure(attention_figure(*first_layer_attention(model, tokenizer, SENTENCES[0]), title))
 
 
+model = fresh_model()
 show_first_layer("First layer as BERT starts")
 start_looking_at_neighbours(model.encoder)
 show_first_layer("First layer as ours starts")
@@ -349,15 +359,17 @@ show_first_layer("First layer as ours starts")
 # The second is the table of token vectors, half of our model's weights and more. BERT draws it at
 # random as well, and a rare token is seldom asked for: after a short training its vector is still
 # mostly noise. But who is used like whom can be *counted*, in the same text and without labels. Let
-# $P(t, c)$ be how often token $c$ stands within eight places of token $t$. Their pointwise mutual
-# information says how much oftener that is than chance (Church and Hanks, 1990); we keep what is
-# positive of it, and factorise the matrix:
+# $N(t, c)$ be how often token $c$, one of the 4,096 most frequent, stands within eight places of token
+# $t$; $P(t, c)$ and $P(t)$ the shares of these counts, and $P_{3/4}(c) \propto N(c)^{3/4}$, which keeps rare
+# neighbours from looking telling (Levy, Goldberg and Dagan, 2015). Their pointwise mutual
+# information says how much oftener they meet than by chance (Church and Hanks, 1990); we keep what is
+# positive of it, factorise the matrix, and scale the vectors to a mean length of 1:
 #
-# $$M_{tc} = \max\Big(0,\; \ln \frac{P(t, c)}{P(t)\,P(c)}\Big) \approx \big(U \Sigma V^\top\big)_{tc},
+# $$M_{tc} = \max\Big(0,\; \ln \frac{P(t, c)}{P(t)\,P_{3/4}(c)}\Big) \approx \big(U \Sigma V^\top\big)_{tc},
 # \qquad v_t = U_t \sqrt{\Sigma}.$$
 #
-# Levy and Goldberg (2014) showed that word2vec (Mikolov et al., 2013) is such a factorisation,
-# reached by gradient descent. Ours takes seconds.
+# Levy and Goldberg (2014) showed that word2vec (Mikolov et al., 2013) factorises a matrix of this kind
+# (PMI less a constant), by gradient descent. Ours takes seconds.
 
 # %%
 from utils.pretraining import counting, token_vectors
@@ -377,16 +389,15 @@ def show_nearest(table, tokenizer, words, n=6):
 
 
 WORDS = ("array", "error", "file", "returns", "left")
-table = model.encoder.embeddings.tokens.weight
 print("Drawn at random, as BERT's:")
-show_nearest(table, tokenizer, WORDS)
+show_nearest(fresh_model().encoder.embeddings.tokens.weight, tokenizer, WORDS)
 
 # %%
 from utils.pretraining.model import start_from_vectors
 
 start_from_vectors(model.encoder, token_vectors(text, vocabulary, config.d_model))
 print("Counted:")
-show_nearest(table, tokenizer, WORDS)
+show_nearest(model.encoder.embeddings.tokens.weight, tokenizer, WORDS)
 
 # %% [markdown]
 # No gradient has been computed yet, and the table already knows what goes with what. The
@@ -443,6 +454,10 @@ fill_in(model, tokenizer)
 
 # %%
 show_first_layer("First layer after training")
+
+# %% [markdown]
+# In the run shown, most tokens now look at themselves, and `[MASK]`, which says nothing about itself, at
+# the token before it (head 1) and after it (head 2).
 
 # %% [markdown]
 # ## 8 · Does B follow A?
@@ -515,14 +530,17 @@ else:
     skipped("masking variants: no published records yet")
 
 # %% [markdown]
-# - **The start** decides more than any other row. Drawn as BERT draws them, weights of this size
-#   hardly get beyond token frequencies in 1,000 updates. Heads at neighbouring tokens bring the model
-#   off that plateau, counted token vectors carry it further. Whoever compares masking rates on the
-#   plateau compares nothing.
+# - **The start** decides more than any other row. Drawn as BERT draws them, weights of this size gain
+#   least in 1,000 updates. Our start brings the model off that plateau, and counted token vectors carry
+#   it further. Our start changes three things at once: heads at neighbouring tokens, positions that
+#   begin as sinusoids, and matrices drawn larger (Glorot and Bengio, 2010). Which of them does it was
+#   not measured here. Whoever compares masking rates on the plateau compares nothing.
 # - **More hidden tokens** are more answers to learn from. In so short a training that outweighs the
 #   poorer context; Wettig et al. (2023) found 40 % ahead in long ones too.
 # - **Next sentences**: all small models are at the level of a coin, for either kind of wrong sentence.
-#   Is it the question, or the time? The next section shows.
+#   The next section follows a larger model, with more text, for longer.
+# - **Always `[MASK]`** is far behind here. A fifth of these questions are about tokens that are not
+#   `[MASK]`, which it was never asked about; how it does on `[MASK]` alone the table does not say.
 
 # %% [markdown]
 # Devlin et al. (2019, table 8) compared such shares at full size, by what the models were good for
@@ -594,7 +612,7 @@ fill_in(
 # Grammar comes first, then what usually stands together, facts last. *door*, *tears*, *states*: a
 # few words around a gap often give it away. That *he* goes with *man* and *she* with *woman* takes
 # a look at a word further off. Oxygen is among the guesses; Paris is not: who has read so little
-# knows few facts. (Lesson 13 asks what larger models know, lesson 14 what prejudices they have.)
+# knows few facts.
 
 # %% [markdown]
 # To save the model that *you* have trained, in the format of the `transformers` library, with its
@@ -617,6 +635,7 @@ with torch.no_grad():
     theirs = library_model(**encoded).logits[0, place[0, 0]]
     ours = model(encoded["input_ids"], place)[0][0, 0]
 print(f"largest difference between our logits and the library's: {(ours - theirs).abs().max():.1e}")
+model.to(runtime.device())  # where the cells above expect it
 
 # %% [markdown]
 # ## 11 · What is it good for?
@@ -651,14 +670,15 @@ show_nearest(
 # %% [markdown]
 # Words are near each other that can stand in each other's place. So *king* is near *queen*, and what
 # a *cell* is made of is near it. But *good* is nearest to *bad*: for filling gaps they are the same
-# kind of word, and for sentiment they are opposites. And words of the sports page, such as *team*, are
-# rare in school books: their neighbours are a muddle. Filling gaps well, 3 nats better than counting,
+# kind of word, and for sentiment they are opposites. And *team* has the neighbours of a business
+# textbook, not of the sports page: the vectors know the text that they come from. Filling gaps well, 3 nats better than counting,
 # is one thing; being of use for a task is another, and has to be measured. BERT had more than a
 # hundred times as much text (3.3 billion words), and 20 times the weights.
 
 # %% [markdown]
 # For comparison, as published elsewhere with *all* of SST-2 and after pre-training on 3.3 billion
-# words with distillation (Turc et al., 2019): BERT-tiny 83.2, BERT-mini 85.9.
+# words, fine-tuned without distillation (GLUE's test set; published with the models of Turc et al., 2019):
+# BERT-tiny 83.2, BERT-mini 85.9.
 
 # %% [markdown]
 # ## 12 · How this can go wrong
@@ -767,7 +787,7 @@ lesson.claim(
 
 # %%
 lesson.claim(
-    "Heads that look at their neighbours at the start help a small model to fill in tokens.",
+    "Our start (heads at neighbours, sinusoids, Glorot's weights) helps a small model to fill in tokens.",
     better={"method": "mlm-drawn-vectors"},
     worse={"method": "mlm-bert-start"},
     on={"dataset": "openstax/textbooks-en"},

@@ -127,6 +127,8 @@ class Exercise:
         expected = self.expected()
         if self.same(expected, got):
             return self._report("correct")
+        if all(outcome is None for outcome in got):
+            return self._report("wrong", "Your function returns nothing. Is a `return` missing?")
         if mistake := self._recognise(expected, got):
             return self._report("mistake", mistake.explanation, mistake.name)
         (arguments, outcome), wanted, reason = next(
@@ -200,7 +202,7 @@ class Report:
 def _is_untouched(outcome: Any) -> bool:
     if isinstance(outcome, Raised):
         return isinstance(outcome.error, NotImplementedError)
-    return outcome is None or outcome is ...
+    return outcome is ...
 
 
 def _describe_error(error: BaseException, submission: Any) -> str:

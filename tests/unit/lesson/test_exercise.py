@@ -88,11 +88,18 @@ def not_implemented(values):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize(
-    "stub", [None, ..., lambda values: ..., lambda values: None, not_implemented]
-)
+@pytest.mark.parametrize("stub", [None, ..., lambda values: ..., not_implemented])
 def test_untouched_is_not_attempted(stub: object) -> None:
     assert exercise().diagnose(stub).status == "not attempted"
+
+
+def test_a_forgotten_return_is_named() -> None:
+    def learner(values):
+        values.var(ddof=1)
+
+    report = exercise().diagnose(learner)
+    assert report.status == "wrong"
+    assert "Is a `return` missing?" in report.message
 
 
 def test_an_exception_is_reported_with_the_learners_line(tmp_path) -> None:

@@ -175,15 +175,15 @@ def test_all_metrics_of_the_largest_number_of_labels(make_record):
     def translated(n, seed, bleu, **extra):
         return make_record(
             "seq2seq", n, seed, task="translation", dataset="bentrevett/multi30k", correct=right(9),
-            metrics={"bleu": bleu, "sentence_chrf": bleu / 100, **extra},
-            answers={"sentence_chrf": np.full(200, bleu / 100)},
+            metrics={"bleu": bleu, "sentence_chrf": 0.5, **extra},
+            answers={"sentence_chrf": np.full(200, 0.5)},
         )  # fmt: skip
 
     records = [translated(2000, 0, 9.0), translated(None, 0, 37.0), translated(None, 1, 39.0)]
     table = metrics_table(records)
     assert table.columns == ["Method", "BLEU", "Mean chrF of a sentence", "Seeds"]
     (row,) = table.rows
-    assert row[1:] == ["38.0 ± 1.4", "38.0 ± 1.4", "2"]
+    assert row[1:] == ["38.0 ± 1.4", "50.0 ± 0.0", "2"]
     assert any("nrefs:1|case:mixed" in note for note in table.notes)
     (line,) = read_csv(table)
     assert float(line["bleu"]) == 38.0

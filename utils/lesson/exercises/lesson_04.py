@@ -30,6 +30,7 @@ def _window_cases(rng: np.random.Generator) -> list[tuple]:
         window = torch.tensor(rng.integers(_FIRST, size, size=(batch, length + 1)))
         window[:, 0], window[0, 4], window[1, -2], window[0, -1] = _CLS, _SEP, 1, _SEP
         cases.append((window, torch.arange(size) >= _FIRST))
+    cases[-1][1][10:20] = False  # so that nobody can ask by number alone
     return cases
 
 
@@ -210,7 +211,7 @@ replaced by **one** mask, however long it is. A span of length 0 hides nothing a
 
 `start` counts in the text as it was, from 0: the span `(2, 3)` hides `tokens[2:5]`, and `(2, 0)`
 puts a mask between `tokens[1]` and `tokens[2]`. Spans are given from left to right and do not
-overlap; they may touch, and then each keeps its own mask. Leave `tokens` as it is.
+overlap; they may touch, and then each keeps its own mask.
 """,
     hints=(
         "Walk through the text from left to right. Keep in mind up to where you have copied it.",
