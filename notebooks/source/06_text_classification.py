@@ -530,7 +530,7 @@ for name, p, style in (("before", probabilities, "o-"), ("after", scaled, "s--")
     axes.plot(bins.confidence, bins.accuracy, style, color="black", mfc="white", label=name)
     for x, y, n in zip(bins.confidence, bins.accuracy, bins.size, strict=True):
         axes.annotate(f"{n}", (x, y), xytext=(5, -10), textcoords="offset points", fontsize=8)
-axes.set(xlabel="Confidence (mean in a bin)", ylabel="Share of right answers")
+axes.set(xlabel="Confidence (mean in a bin)", ylabel="Share of right answers", xlim=(0.48, 1.06))
 axes.legend()
 before, after = (reliability(p, test.labels) for p in (probabilities, scaled))
 figure.alt_text = (
