@@ -157,13 +157,18 @@ def test_cells_take_the_model_that_was_pretrained_for_them(objectives, make_reco
     assert get_grid("learning-curves")("full").bind([]) == get_grid("learning-curves")("full")
 
 
-def test_questions_are_asked_with_long_windows_and_all_data_only_where_it_is_affordable():
+def test_questions_are_asked_with_long_windows_and_many_only_where_it_is_affordable():
     grid = get_grid("questions")("full")
     assert {(c.task, c.dataset) for c in grid.cells} == {("question-answering", "rajpurkar/squad")}
     assert {c.max_length for c in grid.cells} == {384}
-    with_all = {c.method for c in grid.cells if c.n_train is None}
-    assert with_all == {"span-baseline", "full"}
-    assert {c.seed for c in grid.cells if c.method == "full" and c.n_train is None} == {0, 1, 2}
+    of = {n: {c.method for c in grid.cells if c.n_train == n} for n in (1000, 4000, 16_000, None)}
+    assert of[1000] == {"span-baseline", "frozen-spans", "lora", "full", "random-init"}
+    assert of[4000] == of[16_000] == {"span-baseline", "full"}
+    assert of[None] == set()
+    many = [c for c in grid.cells if c.method == "full" and c.n_train == 16_000]
+    assert [(c.seed, c.hyper["epochs"]) for c in many] == [(0, 1), (1, 1), (2, 1)]
+    asked_for = get_grid("questions")("full", n_train=[None])
+    assert {c.method for c in asked_for.cells} == {"span-baseline", "full"}
     trials = [trial.method for trial in grid.trials()]
     assert {name: trials.count(name) for name in trials} == dict.fromkeys(
         ["frozen-spans", "lora", "full", "random-init"], 3
