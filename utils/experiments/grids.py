@@ -469,7 +469,7 @@ class _Questions:
 
 
 _MANY_QUESTIONS = 16_000
-"""From so many on, one pass over them. On a CPU they take an hour, and all 87,599 take a day."""
+"""From so many on, one pass over them."""
 
 _QUESTIONS: dict[Profile, _Questions] = {
     "smoke": _Questions(
@@ -519,7 +519,8 @@ def questions(
 
     In the profile `full`, windows of 384 tokens that share 128, and all of the reported split; in
     the others, a set in which some questions have no answer. With more examples than at the anchor,
-    only fine-tuning is run, and the baseline, which learns nothing.
+    only fine-tuning is run, and the baseline, which learns nothing. All examples (`None` in
+    `n_train`) have to be asked for.
     """
     size = _QUESTIONS[check(profile)]
 
