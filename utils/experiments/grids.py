@@ -243,9 +243,8 @@ LADDER: tuple[str, ...] = (
 """The methods of lesson 05, from the one that learns nothing to the one that learns everything."""
 
 _AT_SOME_SIZES = {
-    **dict.fromkeys(LADDER[10:16], (64, 500, 2000)),
+    **dict.fromkeys((*LADDER[10:16], "further-pretraining", "random-init"), (64, 2000)),
     "full-long": (500,),  # with fewer labels it is as many updates as with three epochs
-    "further-pretraining": (64, 500, 2000),
 }
 """Methods that cost as much as fine-tuning, and the numbers of labels at which they are run."""
 
@@ -272,7 +271,7 @@ def ladder(
 ) -> Grid:
     """All ways of adapting an encoder, on texts and on words: the grid of lesson 05.
 
-    In the profile `full`, on four data sets; the costly methods at three numbers of labels. With
+    In the profile `full`, on four data sets; the costly methods at two numbers of labels. With
     the largest number, also a probe of each layer of the model. With all examples (`None` in
     `n_train`, which has to be asked for) frozen features, LoRA and fine-tuning, with at most three
     seeds.

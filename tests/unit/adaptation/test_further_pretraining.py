@@ -352,12 +352,12 @@ def test_a_run_hands_over_all_texts_of_the_training_split(monkeypatch) -> None:
     assert len(given.train) == 16 < len(given.unlabelled)
 
 
-def test_the_ladder_has_it_at_three_sizes_in_the_full_profile_only() -> None:
+def test_the_ladder_has_it_at_two_sizes_in_the_full_profile_only() -> None:
     def sizes(profile: str, **changes: Any) -> set[int | None]:
         cells = get_grid("ladder")(profile, **changes).cells
         return {cell.n_train for cell in cells if cell.method == NAME}
 
-    assert sizes("full") == {64, 500, 2000}
+    assert sizes("full") == {64, 2000}
     assert sizes("quick") == sizes("smoke") == set()
     (cell, *_) = get_grid("ladder")("smoke", methods=[NAME]).cells
     assert cell.hyper["further_updates"] == cell.hyper["min_updates"] == 8
