@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 from utils.errors import CourseError
 
 if TYPE_CHECKING:
+    import ctypes
+
     import torch
     from accelerate import Accelerator
 
@@ -243,9 +245,7 @@ def reused_memory() -> Iterator[None]:
     (16 sentences an update, two cores). Afterwards the sizes are those that glibc reaches by
     itself. Does nothing with another C library.
     """
-    import ctypes
-
-    library = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    library = _glibc()
     if library is None or device().type != "cpu":
         yield
         return
@@ -256,7 +256,25 @@ def reused_memory() -> Iterator[None]:
     finally:
         library.mallopt(_MMAP_THRESHOLD, 2**25)
         library.mallopt(_TRIM_THRESHOLD, 2**26)
+        give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Give back to the system what lies unused; to be called every few updates.
+
+    With `reused_memory`, gaps remain between blocks of ever other sizes, and add up. Where a
+    vocabulary's scores at each place of a summary are such blocks, .7 GiB in use had 5 GiB of gaps
+    after 30 updates, and 19 GiB after 200. Does nothing with another C library than glibc.
+    """
+    if library := _glibc():
         library.malloc_trim(0)
+
+
+@cache
+def _glibc() -> "ctypes.CDLL | None":
+    import ctypes
+
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def synchronise() -> None:

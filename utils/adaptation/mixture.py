@@ -31,10 +31,11 @@ class LayerMixture:
         self._mean = features.mean(axis=0)
         deviation = features.std(axis=0)
         self._scale = np.where(deviation > 0, deviation, 1.0)
-        x = torch.from_numpy(self._standardised(features))
         y = torch.from_numpy(targets)
-        n, n_layers, d = x.shape
-        products = torch.einsum("nkd,nld->kl", x, x) / (n * d)
+        n, n_layers, d = features.shape
+        # A row for each layer: to mix them is then one product of a vector with a matrix.
+        layers = torch.from_numpy(self._standardised(features).swapaxes(0, 1).reshape(n_layers, -1))
+        products = layers @ layers.T / (n * d)
         mixture = torch.zeros(n_layers, dtype=torch.float64, requires_grad=True)
         matrix = torch.zeros(len(self.classes_), d, dtype=torch.float64, requires_grad=True)
         bias = torch.zeros(len(self.classes_), dtype=torch.float64, requires_grad=True)
@@ -51,7 +52,7 @@ class LayerMixture:
         def closure() -> torch.Tensor:
             optimizer.zero_grad()
             weights = mixture.softmax(0)
-            mixed = torch.einsum("k,nkd->nd", _scale(weights, products) * weights, x)
+            mixed = ((_scale(weights, products) * weights) @ layers).view(n, d)
             loss = torch.nn.functional.cross_entropy(mixed @ matrix.T + bias, y)
             penalty = strength * matrix.square().sum()
             total = loss + penalty

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHECKPOINTED_UPDATES = 1000
 """Trainings of at least so many updates leave a checkpoint after each evaluation."""
 
+_UPDATES_BETWEEN_GIVING_BACK = 20
+"""So that memory grows by what so few updates leave unused, and they are not slowed down."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -135,6 +138,8 @@ def train(
         scheduler.step()
         optimizer.zero_grad()
         losses.append(loss)  # read only at an evaluation: reading waits for the GPU
+        if (update + 1) % _UPDATES_BETWEEN_GIVING_BACK == 0:
+            runtime.give_back_memory()
         if (update + 1) % every == 0 or update + 1 == settings.n_updates:
             mean_loss = float(torch.stack(losses).mean())
             progress.seconds += time.perf_counter() - started
