@@ -1,5 +1,8 @@
 """The training loop: schedule, best weights, resuming."""
 
+import platform
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -214,3 +217,43 @@ def test_the_best_weights_where_scores_are_no_numbers(scores: list[float], kept:
         model.weight.data.fill_(number)
         best.offer(score, model)
     assert best.weights["weight"].item() == kept
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the memory of glibc")
+def test_what_lies_unused_between_blocks_is_given_back_while_training() -> None:
+    """In a process of its own, which holds nothing else."""
+    seen = subprocess.run(
+        [sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True, timeout=120
+    )
+    before, kept, after = map(int, seen.stdout.split())
+    assert kept - before > 300, "the test needs memory that glibc keeps"
+    assert after - before < 100
+
+
+def test_it_gives_memory_back_every_few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = []
+    monkeypatch.setattr(runtime, "give_back_memory", lambda: times.append(1))
+    train(Linear(), BATCHES, make_batch, accuracy, SETTINGS)
+    assert len(times) == 60 // 20 + 1  # and at the end
+
+
+_MEMORY = """
+from pathlib import Path
+import torch
+from utils import runtime
+
+def mebibytes():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) // 1024
+
+with runtime.reused_memory():
+    before = mebibytes()
+    large, small = [], []
+    for size in range(40, 60):
+        large.append(torch.ones(size * 2**18))
+        small.append(torch.ones(2**10))
+    large.clear()
+    kept = mebibytes()
+    runtime.give_back_memory()
+    print(before, kept, mebibytes())
+"""
