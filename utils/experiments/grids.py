@@ -633,7 +633,7 @@ _SUMMARIES: dict[Profile, tuple[str, int, int | None, int, Hyper]] = {
         500,
         None,
         256,
-        {"epochs": 4, "n_beams": 4, "mixed_precision": True},
+        {"epochs": 2, "n_beams": 4, "mixed_precision": True},
     ),
 }
 """Data set, limits of the validation and the reported split, tokens of a text, and settings of the
