@@ -20,7 +20,7 @@ from utils.pretraining.masking import IGNORED
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-CHECKPOINTED_UPDATES = 1000
+CHECKPOINTED_UPDATES = 500
 """Trainings of at least so many updates leave a checkpoint after each evaluation."""
 
 _UPDATES_BETWEEN_GIVING_BACK = 20

@@ -14,6 +14,7 @@ from utils.report.selection import (
     Comparable,
     comparable,
     machine,
+    seed_list,
     size_key,
     size_label,
     title,
@@ -97,7 +98,10 @@ def trained_weights_plot(records: Sequence[Record]) -> Plot:
     chosen = comparable([record for record in records if not is_probe(record)])
     sizes = [n for n in chosen.sizes if n is not None]
     shown = sizes[1::3] if len(sizes) > 3 else sizes  # of five, the second and the last
-    methods = sorted(chosen.methods, key=lambda method: _trained([chosen], method) or 0)
+    methods = sorted(
+        (method for method in chosen.methods if any(chosen.cell(method, n) for n in shown)),
+        key=lambda method: _trained([chosen], method) or 0,
+    )
     places = {method: float(place) for place, method in enumerate(methods)}
     series = []
     for style, n in enumerate(shown):
@@ -253,9 +257,9 @@ def _scores(cell: Cell) -> dict[str, Any]:
 
 
 def _origin(chosen: Sequence[Comparable], profile: str) -> str:
-    seeds = sorted({record.spec.seed for each in chosen for record in each.records})
-    machines = sorted({machine(record) for each in chosen for record in each.records})
+    records = [record for each in chosen for record in each.records]
+    machines = sorted({machine(record) for record in records})
     return (
-        f"In brackets the number of seeds (of {', '.join(map(str, seeds))}). Profile {profile}; "
+        f"In brackets the number of seeds. Profile {profile}; seeds {seed_list(records)}; "
         f"run on {'; '.join(machines)}. The CSV lists the keys of all records."
     )

@@ -10,7 +10,7 @@ from utils.errors import CourseError
 from utils.experiments import Record, is_stale
 from utils.report import formatting, statistics
 from utils.report.formatting import MISSING
-from utils.report.selection import budget, machine, size_label, title
+from utils.report.selection import budget, machine, seed_list, size_label, title
 from utils.report.tables import Table
 from utils.sources import is_run_model, run_model
 from utils.tasks import get_task, question_generation, tagging, task_of
@@ -137,12 +137,11 @@ def _heading(column: _Column) -> str:
 
 def _origins(rows: list[_Row]) -> list[str]:
     records = [record for row in rows for record in row.trained]
-    seeds = ", ".join(map(str, sorted({record.spec.seed for record in records})))
     where = sorted({record.provenance["source"]["location"] for record in records})
     machines = "; ".join(sorted({machine(record) for record in records}))
     return [
         f"Pre-trained on {records[0].spec.dataset} ({' and '.join(where)}), profile "
-        f"{records[0].spec.profile}; seeds {seeds}; run on {machines}.",
+        f"{records[0].spec.profile}; seeds {seed_list(records)}; run on {machines}.",
         "Every number traces to records: the CSV lists their keys, and `course show KEY` prints "
         "one.",
     ]

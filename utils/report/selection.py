@@ -236,6 +236,11 @@ def dataset_title(dataset: str) -> str:
     return dataset.replace(language_modelling.JOIN, f" {language_modelling.JOIN} ")
 
 
+def seed_list(records: Iterable[Record]) -> str:
+    """The seeds of the records, for people."""
+    return ", ".join(map(str, sorted({record.spec.seed for record in records})))
+
+
 def machine(record: Record) -> str:
     """The processor that a run took place on, for people."""
     return machine_of(record.provenance)

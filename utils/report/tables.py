@@ -19,6 +19,7 @@ from utils.report.selection import (
     is_embedded,
     machine,
     origin,
+    seed_list,
     size_label,
     title,
 )
@@ -387,7 +388,7 @@ def origin_notes(chosen: Comparable, name: str) -> list[str]:
         f"Data: {' and '.join(locations)}{stand_in}, content "
         f"`{record.provenance['source']['fingerprint']}`; profile {record.spec.profile}; "
         f"{_tested_on(record)}; "
-        f"seeds {_seed_list(chosen.records)}.",
+        f"seeds {seed_list(chosen.records)}.",
         *_held_out_notes(chosen),
         *_settings_notes(chosen),
         f"Run on {'; '.join(machines)}.",
@@ -455,10 +456,6 @@ def _tested_on(record: Record) -> str:
     if record.spec.task in PRETRAINING:
         return f"{formatting.plural(n, 'hidden token')} in held-out documents"
     return formatting.plural(n, "test example")
-
-
-def _seed_list(records: list[Record]) -> str:
-    return ", ".join(map(str, sorted({record.spec.seed for record in records})))
 
 
 def identity(chosen: Comparable, cell: Cell) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def test_a_row_for_each_method_and_a_mark_for_each_number_of_labels(runs) -> Non
         for method, weights in (("full", 9e6), ("frozen", 385.0))
         for record in runs(method, 100 + n // 40, n=n, trainable_parameters=weights)
     ]
-    (panel,) = trained_weights_plot(records).panels
+    only_with_500 = runs("full-long", 140, n=500, trainable_parameters=9e6)
+    (panel,) = trained_weights_plot([*records, *only_with_500]).panels
     assert [series.label for series in panel.series] == ["64 labels", "2,000 labels"]
     assert panel.series[1].x == [75.0, 75.0]
     assert panel.rows == [
