@@ -651,9 +651,9 @@ def summaries(
 ) -> Grid:
     """Summaries made of units of the text itself, and written anew: the grid of lesson 10.
 
-    Only the warm start, which writes them, draws anything at random. The others give the same with
-    each seed, and have as many so that claims pair them. How many units they take is chosen on the
-    validation split.
+    Only the warm start, which writes them, and the one summary for all draw anything at random. The
+    others give the same with each seed, and have as many so that claims pair them. How many units
+    they take is chosen on the validation split.
     """
     dataset, validation_limit, test_limit, max_length, training = _SUMMARIES[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)

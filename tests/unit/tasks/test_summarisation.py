@@ -26,7 +26,11 @@ from utils.tasks.summarisation import DIALOGUES, DOCSTRINGS, Examples, load, rou
 MODEL, _ = sources.model_path(sources.MINILM)
 SMALL, _ = sources.model_path(sources.COURSE_BERT)
 
-EXTRACTIVE = [name for name in methods_for(summarisation.NAME) if name != "warm-start"]
+EXTRACTIVE = [
+    name
+    for name in methods_for(summarisation.NAME)
+    if name not in ("warm-start", "one-summary-for-all")
+]
 VOCABULARY = ["the", "cat", "cats", "sat", "on", "a", "mat", "dogs", "running", "ran"]
 WORDS = st.lists(st.sampled_from(VOCABULARY), max_size=9)
 
@@ -138,6 +142,20 @@ def test_the_oracle_is_the_ceiling_and_sees_the_summary(splits) -> None:
         total = metrics["rouge_1"] + metrics["rouge_2"]
         assert total <= ceiling["rouge_1"] + ceiling["rouge_2"], name
     assert greedy_oracle(["x y", "a b c", "a"], ["a b c"], 3) == [1]
+
+
+def test_one_summary_for_all_is_the_one_most_like_the_others(splits) -> None:
+    wanted = ["a cat sat", "the mat", "a cat sat here", "a cat", "dogs ran"]
+    train = Examples([["x"]] * 5, [[summary, "dogs"] for summary in wanted], [*"12345"])
+    method = get_method("one-summary-for-all")
+    problem = Problem(
+        train, splits.validation, splits.test, 0, 0, 64, {}, None, task=summarisation.NAME
+    )
+    assert set(method.fit(problem).predictions.tolist()) == {"a cat sat"}
+    found = {seed: method.fit(replace(problem, train=splits.train, seed=seed)) for seed in (0, 1)}
+    assert all(len(set(each.predictions.tolist())) == 1 for each in found.values())
+    known = {summaries[0] for summaries in splits.train.summaries}
+    assert known.issuperset(found[0].predictions.tolist())
 
 
 def test_lead_takes_the_first(splits) -> None:
