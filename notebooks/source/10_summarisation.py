@@ -497,9 +497,9 @@ published = [
     if record.spec.dataset == summarisation.DIALOGUES and record.spec.split == "test"
 ]
 runs = {}
-for record in sorted(published, key=lambda record: (-record.score, record.spec.seed)):
+for record in sorted(published, key=lambda record: record.spec.seed):
     runs.setdefault(record.spec.method, []).append(record)
-for name, same in runs.items():
+for name, same in sorted(runs.items(), key=lambda run: -np.mean([each.score for each in run[1]])):
     of = hierarchical_bootstrap(np.stack([each.fractions("rouge_l")[:, 0] for each in same]))
     kinds = ", ".join(
         f"{kind} {np.mean([each.metrics[kind] for each in same]):.3f}"

@@ -92,6 +92,11 @@ class Method:
         writes_summaries = self.implementation.endswith(":warm_start")
         return (module in _LEAVING and self.name != _OF_OTHER_SHAPE) or writes_summaries
 
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it sees what it is scored against: a ceiling, nothing to choose."""
+        return self.implementation.endswith(":oracle")
+
     def candidates_for(self, task: str) -> list[Hyper]:
         """What is tried in `task`: for tags of words, `candidates` with twice the learning rates.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, is_stale
 from utils.report import formatting, statistics
@@ -105,8 +106,12 @@ def cost_sentence(records: Sequence[Record], method: str, n_train: int | None) -
 
 
 def overview(records: Sequence[Record]) -> str:
-    """Two or three sentences on one data set: the best result, and what few labels give."""
-    chosen = comparable(records)
+    """Two or three sentences on one data set: the best result, and what few labels give.
+
+    An oracle is not among the methods, unless there is nothing else.
+    """
+    usable = [record for record in records if not METHODS[record.spec.method].is_oracle]
+    chosen = comparable(usable or records)
     best = max(chosen.cells, key=lambda cell: cell.mean_and_sd[0])
     where = f"On {chosen.dataset}{_stand_in(chosen)}"
     if len(chosen.cells) == 1:

@@ -85,6 +85,24 @@ def test_overview_names_the_best_and_the_few_label_leader(records):
     assert "20.0 points above TF-IDF" in text
 
 
+def test_an_oracle_is_not_called_the_best_method(make_record):
+    share = {"oracle-extractive": 150, "lead": 120, "lead-3": 100}
+    records = [
+        make_record(
+            method,
+            None,
+            correct=right(n_right),
+            task="summarisation",
+            dataset="knkarthick/dialogsum",
+            metrics=dict.fromkeys(("rouge_1", "rouge_2", "rouge_l"), n_right / 200),
+            answers=dict.fromkeys(("rouge_1", "rouge_2", "rouge_l"), right(n_right)),
+        )
+        for method, n_right in share.items()
+    ]
+    assert "the best of 2 methods is first k with all labels: 60.0 %" in prose.overview(records)
+    assert "oracle, sees the summary with all labels reaches 75.0 %" in prose.overview(records[:1])
+
+
 def test_describe_tells_everything_of_a_record(make_record):
     record = make_record(correct=right(150), kind="embedded")
     text = prose.describe(record)
