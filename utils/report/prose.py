@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from utils.adaptation import METHODS
 from utils.errors import CourseError
 from utils.experiments import Record, is_stale
 from utils.report import formatting, statistics
@@ -12,6 +11,7 @@ from utils.report.selection import (
     Comparable,
     comparable,
     is_embedded,
+    is_oracle,
     machine,
     size_key,
     title,
@@ -110,7 +110,7 @@ def overview(records: Sequence[Record]) -> str:
 
     An oracle is not among the methods, unless there is nothing else.
     """
-    usable = [record for record in records if not METHODS[record.spec.method].is_oracle]
+    usable = [record for record in records if not is_oracle(record.spec.method)]
     chosen = comparable(usable or records)
     best = max(chosen.cells, key=lambda cell: cell.mean_and_sd[0])
     where = f"On {chosen.dataset}{_stand_in(chosen)}"

@@ -231,6 +231,11 @@ def title(method: str) -> str:
     return METHODS[method].title if method in METHODS else method
 
 
+def is_oracle(method: str) -> bool:
+    """Whether a method sees what it is scored against (no, if the code no longer knows it)."""
+    return method in METHODS and METHODS[method].is_oracle
+
+
 def dataset_title(dataset: str) -> str:
     """The id of a data set, or of several that are read as one, for people."""
     return dataset.replace(language_modelling.JOIN, f" {language_modelling.JOIN} ")

@@ -85,6 +85,12 @@ def test_overview_names_the_best_and_the_few_label_leader(records):
     assert "20.0 points above TF-IDF" in text
 
 
+def test_overview_leaves_out_methods_that_the_code_no_longer_knows(make_record):
+    record = make_record(correct=right(150))
+    gone = record.model_copy(update={"spec": record.spec.model_copy(update={"method": "gone"})})
+    assert "fine-tuning with 64 labels reaches 75.0 %" in prose.overview([gone, record])
+
+
 def test_an_oracle_is_not_called_the_best_method(make_record):
     share = {"oracle-extractive": 150, "lead": 120, "lead-3": 100}
     records = [
