@@ -242,11 +242,15 @@ LADDER: tuple[str, ...] = (
 )
 """The methods of lesson 05, from the one that learns nothing to the one that learns everything."""
 
-_AT_SOME_SIZES = {
-    **dict.fromkeys((*LADDER[10:16], "further-pretraining", "random-init"), (64, 2000)),
-    "full-long": (500,),  # with fewer labels it is as many updates as with three epochs
+_COSTLY: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+    **dict.fromkeys(
+        (*LADDER[10:16], "further-pretraining", "random-init"), ((64, 2000), (_SST2, _CONLL))
+    ),
+    "lora": ((64, 2000), (_SST2, _AG_NEWS, _CONLL, _WNUT)),
+    "full-long": ((500,), (_SST2, _AG_NEWS)),  # with fewer labels no more updates than `full`
 }
-"""Methods that cost as much as fine-tuning, and the numbers of labels at which they are run."""
+"""Methods that cost as much as fine-tuning: the numbers of labels at which they are run, and the
+data sets where none are asked for."""
 
 _SHORT: dict[str, tuple[str, ...]] = {
     "smoke": ("tfidf", "frozen-cls", "frozen", "frozen-mixture", "lora", "full"),
@@ -271,10 +275,10 @@ def ladder(
 ) -> Grid:
     """All ways of adapting an encoder, on texts and on words: the grid of lesson 05.
 
-    In the profile `full`, on four data sets; the costly methods at two numbers of labels. With
-    the largest number, also a probe of each layer of the model. With all examples (`None` in
-    `n_train`, which has to be asked for) frozen features, LoRA and fine-tuning, with at most three
-    seeds.
+    In the profile `full`, on four data sets; the costly methods at two numbers of labels and,
+    where no `datasets` are asked for, on one set of texts and one of words. With the largest
+    number, also a probe of each layer of the model. With all examples (`None` in `n_train`, which
+    has to be asked for) frozen features, LoRA and fine-tuning, with at most three seeds.
     """
     size = _LEARNING_CURVES[check(profile)]
     sizes, usual = size.n_train[-1:], _SHORT.get(profile, LADDER)
@@ -283,19 +287,22 @@ def ladder(
         size = replace(size, datasets=(_SST2, _AG_NEWS, _CONLL, _WNUT))
     probes = [f"probe-{layer}" for layer in range(n_layers(model) + 1)]
 
-    def wanted(method: str, n: int | None) -> bool:
+    def wanted(method: str, n: int | None, dataset: str) -> bool:
         if n is None:
             return method in ("frozen", "lora", "full")
         if method in probes:
             return n == sizes[-1]
-        return profile != "full" or n in _AT_SOME_SIZES.get(method, sizes)
+        if profile != "full" or method not in _COSTLY:
+            return True
+        at, on = _COSTLY[method]
+        return n in at and (datasets is not None or dataset in on)
 
     cells = [
         _as_published(_cell(size, dataset, get_method(method), n, seed, model))
         for n in n_train or sizes
         for dataset in datasets or size.datasets
         for method in methods or (*usual, *probes)
-        if task_of(dataset) in get_method(method).tasks and wanted(method, n)
+        if task_of(dataset) in get_method(method).tasks and wanted(method, n, dataset)
         for seed in _seeds(first_seed, seeds or size.seeds, n)
     ]
     return Grid("ladder", cells, size.anchors, _OF_SMALL_MODELS.get(model, {}))

@@ -202,3 +202,15 @@ def test_each_training_on_entities_is_tested_at_home_and_elsewhere():
     }
     assert len(trials) == 2 * 3
     assert len({t.hyper["epochs"] for t in trials}) == 1
+
+
+def test_costly_ways_are_run_on_one_set_of_texts_and_one_of_words_unless_others_are_asked_for():
+    def where(method: str, **changes) -> set[str]:
+        return {
+            c.dataset for c in get_grid("ladder")("full", **changes).cells if c.method == method
+        }
+
+    everywhere = {SST2, "fancyzhx/ag_news", "eriktks/conll2003", "leondz/wnut_17"}
+    assert where("full") == where("frozen") == where("lora") == everywhere
+    assert where("bitfit") == where("layer-decay") == {SST2, "eriktks/conll2003"}
+    assert where("bitfit", datasets=["leondz/wnut_17"]) == {"leondz/wnut_17"}
