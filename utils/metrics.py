@@ -1,8 +1,10 @@
 """Metrics as `evaluate.Metric` classes that need no network.
 
-Names, arguments and results are those of the metrics of the same name that `evaluate.load` fetches
-from the Hub; what is computed comes from scikit-learn, seqeval, sacrebleu and rouge-score, or of
-SQuAD from `utils.squad_scores`. Where a result differs on purpose, the class says so.
+They have the names and the most used arguments of the metrics that `evaluate.load` fetches from
+the Hub. What is computed comes from scikit-learn, seqeval, sacrebleu and rouge-score, or for SQuAD
+from `utils.squad_scores`. Each class says where it differs from the Hub's version. Common to all:
+no `sample_weight`, no configuration for several labels of one example, and a `CourseError` where
+there is no score.
 """
 
 from collections.abc import Sequence
@@ -69,7 +71,10 @@ def _counted(lengths: dict[str, int]) -> str:
 
 
 class Accuracy(_OfflineMetric):
-    """Share of predictions that equal the reference, in 0..1."""
+    """Share of predictions that equal the reference, in 0..1.
+
+    Unlike the Hub's version it has no `normalize`: the result is always a share.
+    """
 
     def _compute(self, predictions: list[int], references: list[int]) -> dict[str, float]:
         return {"accuracy": float(sklearn_metrics.accuracy_score(references, predictions))}
@@ -81,6 +86,10 @@ class _PerClassMetric(_OfflineMetric):
     `average`: "binary" (of the class `pos_label`), "micro", "macro", "weighted", or None for an
     array with one number for each class. What would be divided by 0 is `zero_division`. Averages
     are over the classes that occur among predictions or references, or over `labels`.
+
+    Unlike the Hub's versions, `zero_division` is 0 without a warning, None gives an array for a
+    single class, too, and "binary" raises `CourseError` where there are more than two classes,
+    counting `pos_label`.
     """
 
     name_of_score = ""
@@ -110,28 +119,31 @@ class _PerClassMetric(_OfflineMetric):
 
 
 class Precision(_PerClassMetric):
-    """Share of the predictions of a class that are right. See `average`.
+    """Share of the predictions of a class that are right, in 0..1.
 
-    With one class to look at, tp / (tp + fp).
+    With one class to look at, tp / (tp + fp). `average`: "binary", "micro", "macro", "weighted" or
+    None. Unlike the Hub's version, it gives no warning where nothing was predicted.
     """
 
     name_of_score = "precision"
 
 
 class Recall(_PerClassMetric):
-    """Share of the examples of a class that are found. See `average`.
+    """Share of the examples of a class that are found, in 0..1.
 
-    With one class to look at, tp / (tp + fn).
+    With one class to look at, tp / (tp + fn). `average`: "binary", "micro", "macro", "weighted" or
+    None. Unlike the Hub's version, it gives no warning where there is nothing to find.
     """
 
     name_of_score = "recall"
 
 
 class F1(_PerClassMetric):
-    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn). See `average`.
+    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), in 0..1.
 
-    Macro F1 is the mean of the classes' F1. A class that occurs neither among predictions nor
-    references is left out; one that is never predicted or never right counts as 0.
+    `average`: "binary", "micro", "macro", "weighted" or None. Macro F1 is the mean of the classes'
+    F1. A class that occurs neither among predictions nor references is left out; one that is never
+    predicted or never right counts as 0. Unlike the Hub's version, it takes `zero_division`.
     """
 
     name_of_score = "f1"
@@ -140,7 +152,7 @@ class F1(_PerClassMetric):
 class MatthewsCorrelation(_OfflineMetric):
     """Correlation of predicted and true class, in -1..1 (Matthews, 1975; Gorodkin, 2004).
 
-    0 where either of them is always the same class.
+    0 where either of them is always the same class, as in the Hub's version.
     """
 
     def _compute(self, predictions: list[int], references: list[int]) -> dict[str, float]:
@@ -153,8 +165,9 @@ class MatthewsCorrelation(_OfflineMetric):
 class RocAuc(_OfflineMetric):
     """Chance that a random example of class 1 scores higher than one of class 0; ties count half.
 
-    Takes `prediction_scores` in place of `predictions`. Raises `CourseError` where one of the
-    classes does not occur: then there is nothing to compare.
+    Takes `prediction_scores` in place of `predictions`, as the Hub's version does. Unlike it, this
+    one knows two classes only, has no options (`average`, `max_fpr`, `multi_class`, `labels`), and
+    raises `CourseError` where one of the classes does not occur: then there is nothing to compare.
     """
 
     inputs = Features({"prediction_scores": Value("float64"), "references": Value("int64")})
@@ -174,6 +187,11 @@ class Squad(_OfflineMetric):
     Predictions are `{"id", "prediction_text"}`, references `{"id", "answers": {"text": [...]}}` in
     the same order. A question without an answer has an empty list; as in SQuAD 2.0, only an empty
     prediction is then right.
+
+    The Hub's `squad` follows the script of SQuAD 1.1, which knows no such questions; its `squad_v2`
+    has other arguments and results. Unlike `squad`, this one takes answers without `answer_start`
+    only, pairs by position (the ids must agree), and gives an F1 of 100 where both sides are empty
+    after normalisation.
     """
 
     citation_text = "Rajpurkar et al., SQuAD: 100,000+ Questions, EMNLP 2016"
@@ -204,6 +222,9 @@ class Seqeval(_OfflineMetric):
 
     Tags are IOB2, a list for each sentence. An entity is right if its first word, last word and
     type are. Where there is nothing to divide by, the score is 0.
+
+    Unlike the Hub's version, it has no options: `suffix`, `scheme` and `mode` stay at the defaults,
+    and there is no warning where `zero_division` would give one.
     """
 
     citation_text = "Nakayama, seqeval, 2018; Tjong Kim Sang and De Meulder, CoNLL 2003"
@@ -255,7 +276,8 @@ class _CorpusMetric(_OfflineMetric):
 class Sacrebleu(_CorpusMetric):
     """BLEU of a corpus, in 0..100, with its counts and the signature that makes it comparable.
 
-    Texts are given as people write them: sacrebleu tokenises both sides itself.
+    Texts are given as people write them: sacrebleu tokenises both sides itself. Unlike the Hub's
+    version, the result holds `signature`, and there is no `smooth_value` and no `force`.
     """
 
     citation_text = "Papineni et al., BLEU, ACL 2002; Post, A Call for Clarity, WMT 2018"
@@ -286,7 +308,11 @@ class Sacrebleu(_CorpusMetric):
 
 
 class ChrF(_CorpusMetric):
-    """F-score of runs of characters, in 0..100, with its signature (`word_order=2`: chrF++)."""
+    """F-score of runs of characters, in 0..100, with its signature (`word_order=2`: chrF++).
+
+    Unlike the Hub's version, the result holds `signature`, and there is no `whitespace` and no
+    `eps_smoothing`.
+    """
 
     citation_text = "Popović, chrF: character n-gram F-score, WMT 2015"
 
@@ -315,8 +341,10 @@ class ChrF(_CorpusMetric):
 class Rouge(_CorpusMetric):
     """Mean over texts of ROUGE's F1, in 0..1; of several references the best one counts.
 
-    Whether words were stemmed is part of the result. The metric on the Hub takes the median of a
-    bootstrap that has no seed and so gives another number each time; this is the mean itself.
+    The Hub's version takes the median of a bootstrap, which depends on NumPy's random state unless
+    a seed is given; this is the mean itself. And unlike it, the result holds `use_stemmer`,
+    `rougeLsum` has to be asked for in `rouge_types`, and there is no `use_aggregator` and no
+    `tokenizer`.
     """
 
     citation_text = "Lin, ROUGE: A Package for Automatic Evaluation of Summaries, 2004"

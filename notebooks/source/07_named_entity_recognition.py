@@ -489,20 +489,28 @@ for kind, shared in tagging.SHARED_TYPES.items():
 # and events: these are left out on both sides. Entities are read first and renamed then, so that a
 # company and a group side by side stay two.
 #
-# The F1 on the test split in the column, after training on the set in the row. The diagonal counts
-# shared types only, too, so that numbers in a column can be compared:
-
+# Each score is the F1 on the test split that its column names, after training on the set that its row
+# names. The diagonal counts shared types only, too, so that numbers in a column can be compared:
 
 # %%
+from utils.report.statistics import mean_and_sd
+
+
 def show_transfer(records):
-    print(f"{'':14}{'trained on':20}{'tested: news':>14}{'social media':>14}")
+    rows = {}
     for each in records:
-        scores = "".join(f"{each.metrics[f'f1@{name}']:14.1%}" for name in (NEWS, SOCIAL))
-        where = "news" if each.spec.dataset == NEWS else "social media"
-        print(f"{each.spec.method:14}{where:20}{scores}   seed {each.spec.seed}")
+        rows.setdefault((each.spec.method, each.spec.dataset), []).append(each)
+    print(f"{'':14}{'trained on':16}{'tested: news':>16}{'social media':>18}")
+    for (method, dataset), same in sorted(rows.items()):
+        scores = ""
+        for name in (NEWS, SOCIAL):
+            mean, deviation = mean_and_sd([each.metrics[f"f1@{name}"] for each in same])
+            scores += f"{mean:12.1%} ± {deviation:5.1%}" if deviation else f"{mean:12.1%}{'':8}"
+        where = "news" if dataset == NEWS else "social media"
+        print(f"{method:14}{where:16}{scores}   ({len(same)} seeds)")
 
 
-show_transfer(sorted(records, key=lambda each: (each.spec.method, each.spec.dataset)))
+show_transfer(records)
 
 # %% [markdown]
 # Compare within a **column**: the test sentences are then the same. Rows cannot be compared across
@@ -550,7 +558,7 @@ else:
 # Five seeds, tuned with the same number of trials for each method (lesson 05 has all rungs):
 
 # %%
-SHOWN = ["word-lookup", "frozen", "full", "random-init"]
+SHOWN = ["word-lookup", "frozen", "full", "random-init"]  # the last one where it was run
 for dataset in (NEWS, SOCIAL):
     curves = [
         each

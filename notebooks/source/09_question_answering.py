@@ -438,7 +438,7 @@ for i in has_answer[:3]:
     print(distractor(test.questions[i], test.answers[i], test.ids[i]))
 
 # %% [markdown]
-# Nobody would take these for an answer: each says that it speaks of something else. The sentence goes
+# A careful reader would not take these for an answer: each says that it speaks of something else. The sentence goes
 # to the end, so that all offsets stay as they are. Every record holds both scores.
 
 # %%
@@ -483,8 +483,8 @@ print(f"control: {sum(added)} of {len(added)} best spans come from the added sen
 # ## 9 · With more questions
 #
 # The recorded results on SQuAD 1.1, whose questions all have an answer: windows of 384 tokens that
-# share 128, hyper-parameters chosen on articles cut from the training split, three seeds, the whole
-# development set. **MiniLM has most likely seen the training questions**: its list of training data names
+# share 128, the learning rate chosen with 1,000 questions, on articles cut from the training split, three
+# seeds, the whole development set. **MiniLM has most likely seen the training questions**: its list of training data names
 # SQuAD 2.0, with as many pairs as the training split of SQuAD 1.1 has. It was tuned to bring questions and
 # the paragraphs that answer them close together, and was never shown where in the paragraph the answer
 # stands. The last column of the table says so; how much it matters is a question for lesson 16.
@@ -508,7 +508,7 @@ else:
 # %%
 if published:
     largest = max(record.spec.n_train or 88_000 for record in published)
-    for each in published:
+    for each in sorted(published, key=lambda each: (each.spec.method, each.spec.seed)):
         if (each.spec.n_train or 88_000) == largest:
             plain, misled = each.metrics["answer_f1"], each.metrics["answer_f1_distracted"]
             print(f"{each.spec.method:16} seed {each.spec.seed}: F1 {plain:.1%} → {misled:.1%}")
@@ -652,6 +652,23 @@ quiz("09")
 # ## 14 · Claims
 #
 # Written before the recorded runs of section 9. All speak of the development set of SQuAD 1.1.
+#
+# Two of the goals were missed. What had been tried was the learning rate, three values with 1,000 questions:
+
+# %%
+from utils.report import trials_table
+
+tried = select(published_records(), dataset="rajpurkar/squad", split="validation", model=MINILM)
+if tried:
+    show_table(trials_table(tried))
+else:
+    skipped("trials on SQuAD: no published records yet")
+
+# %% [markdown]
+# The winner of fine-tuning was taken over to 16,000 questions, one pass in batches of 32, without dropout. That
+# is less than a fifth of the 87,599 questions of the training split, because a pass over them takes hours on
+# two cores. More questions are the first thing to try, then smaller batches, that is more updates at the same
+# cost. Learning to withstand a distractor is another matter: no training paragraph has one.
 
 # %%
 lesson.claim(

@@ -194,8 +194,8 @@ for stemmed in (False, True):
 # %% [markdown]
 # ## 3 · A baseline, and what it could reach
 #
-# **Lead** takes the first sentences. In newspapers the story stands there, and for years no neural
-# model was clearly better. The **oracle** *sees* the reference and takes, one after the other, the
+# **Lead** takes the first sentences. In a news article the main point stands at the top, so that lead is
+# hard to beat there. The **oracle** *sees* the reference and takes, one after the other, the
 # at most three sentences that raise ROUGE-1 + ROUGE-2 most, as long as that grows (Nallapati et al., 2017).
 # It is no method. It shows about how far one can get by taking sentences, and is not an exact ceiling: the
 # search is greedy, and does not look at the ROUGE-L that is reported here. Where no sentence shares a word
@@ -341,8 +341,8 @@ for name in ("centroid", "mmr", "warm-start"):
     )
 
 # %% [markdown]
-# Where an interval lies below 0, the method is *worse* than taking the beginning. Docstrings are like news:
-# the first sentence carries most. The centroid finds the most typical sentence, which need not be the most
+# Where an interval lies below 0, the method is *worse* than taking the beginning. If so, docstrings resemble
+# news: their first sentence carries most. The centroid finds the most typical sentence, which need not be the most
 # important one.
 #
 # And what do they say? The same text by all:
@@ -535,7 +535,9 @@ if not any(record.spec.method == "warm-start" for record in published):
 # %% [markdown]
 # ## 11 · Claims
 #
-# Written before the full measurement, decided on published records.
+# The first three were written before the full measurement. The last three say in tests what was a goal
+# beforehand, namely to beat the first three turns and the best method that takes turns, and were added when the
+# means were known. All are decided on published records.
 
 # %%
 lesson.claim(
@@ -563,6 +565,33 @@ lesson.claim(
     on={"dataset": "knkarthick/dialogsum", "n_train": None},
     kind="not worse",
     margin=0.005,
+    metric="rouge_l",
+)
+
+# %%
+lesson.claim(
+    "A warm start writes summaries of dialogues that beat the first three turns by ROUGE-L.",
+    better={"method": "warm-start", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "lead-3"},
+    on={"dataset": "knkarthick/dialogsum", "n_train": None},
+    metric="rouge_l",
+)
+
+# %%
+lesson.claim(
+    "It beats the first three turns by ROUGE-2, too.",
+    better={"method": "warm-start", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "lead-3"},
+    on={"dataset": "knkarthick/dialogsum", "n_train": None},
+    metric="rouge_2",
+)
+
+# %%
+lesson.claim(
+    "It beats the first k turns, with k chosen on validation dialogues, by ROUGE-L.",
+    better={"method": "warm-start", "model": "sentence-transformers/all-MiniLM-L6-v2"},
+    worse={"method": "lead"},
+    on={"dataset": "knkarthick/dialogsum", "n_train": None},
     metric="rouge_l",
 )
 

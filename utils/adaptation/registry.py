@@ -383,6 +383,12 @@ METHODS: dict[str, Method] = {
         _untrained_translation("word-by-word", "Word by word (IBM Model 1)", "word_by_word"),
         _translating("seq2seq", "Encoder–decoder from scratch", "from_scratch"),
         _translating(
+            "seq2seq-unsmoothed",
+            "From scratch, no label smoothing",
+            "from_scratch",
+            label_smoothing=0.0,
+        ),
+        _translating(
             "seq2seq-denoising",
             "Encoder–decoder after denoising",
             "from_denoising",

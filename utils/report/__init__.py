@@ -18,6 +18,7 @@ from utils.report.tables import (
     learning_curve_table,
     reference_table,
 )
+from utils.report.trials import trials_table
 
 __all__ = [
     "Change",
@@ -48,6 +49,7 @@ __all__ = [
     "ship",
     "trained_weights",
     "training_curves",
+    "trials_table",
     "update_blocks",
     "write",
     "write_own",

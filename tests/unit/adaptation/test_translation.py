@@ -191,8 +191,8 @@ def test_all_learn_to_turn_the_order_round(name: str, tmp_path: Path) -> None:
     exact = np.mean(outcome.predictions == np.array(asked.evaluation.targets))
     assert exact > 0.8, outcome.predictions[:5]
     assert metrics["bleu"] > 85
-    n_updates = {"seq2seq": 300, "seq2seq-denoising": 330, "seq2seq-warm-start": 100}
-    assert outcome.cost["optimiser_steps"] == n_updates[name]
+    n_updates = {"seq2seq-denoising": 330, "seq2seq-warm-start": 100}
+    assert outcome.cost["optimiser_steps"] == n_updates.get(name, 300)
     assert outcome.cost["flops"] > 0
     # What was kept translates as the model that was trained, whatever stands beside a sentence.
     assert has_model(tmp_path / "kept")
