@@ -190,8 +190,8 @@ class Squad(_OfflineMetric):
 
     The Hub's `squad` follows the script of SQuAD 1.1, which knows no such questions; its `squad_v2`
     has other arguments and results. Unlike `squad`, this one takes answers without `answer_start`
-    only, pairs by position (the ids must agree), and gives an F1 of 100 where both sides are empty
-    after normalisation.
+    only, pairs by position (the ids must agree), and treats texts that are empty after
+    normalisation as the script of SQuAD 2.0 does.
     """
 
     citation_text = "Rajpurkar et al., SQuAD: 100,000+ Questions, EMNLP 2016"

@@ -31,12 +31,12 @@
 # - compute accuracy, precision, recall, F1, MCC, AUC, exact match, BLEU, chrF and ROUGE, and say what
 #   each of them does not see;
 # - give an interval that covers what it promises, and check that it does;
-# - compare two models on the same examples with a test that makes use of it;
+# - compare two models on the same examples with a test that makes use of the pairs;
 # - keep apart what test examples and what seeds do to a number;
 # - find leakage, correct for many comparisons, and say what contamination lets you conclude;
 # - plan how many examples and seeds your next comparison needs.
 #
-# **You need** lesson 01. The metrics belong to lessons 06 to 10, which are no prerequisite.
+# **You need** lesson 01. The metrics come from lessons 06 to 10, which you need not have read.
 
 # %%
 # In Colab this fetches the course and installs what is missing; elsewhere it changes nothing.
@@ -100,8 +100,9 @@ N_SIMULATED = 300 if PROFILE == "smoke" else 2000
 # %% [markdown]
 # ## 1 · Three models and what they got right
 #
-# Sentences about films, positive or negative: a baseline that needs no learning, word counts, and
-# frozen features. The last two with several seeds, which draw the training sentences.
+# The task: is a sentence about a film positive or negative? The models: a baseline that needs no
+# learning, word counts, and frozen features. The last two run with several seeds, each of which draws
+# other training sentences.
 
 # %%
 from utils.adaptation import get_method
@@ -166,8 +167,8 @@ print("labels:   ", test.labels[:12])
 # $$ F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}} = \frac{2\,tp}{2\,tp + fp + fn}. $$
 #
 # Precision asks *of what I called positive, how much is?*, recall *of what is positive, how much have
-# I found?* Their harmonic mean is close to the smaller of the two, so neither can be bought with the
-# other. By hand:
+# I found?* Their harmonic mean is close to the smaller of the two: much of the one does not make up for
+# little of the other. By hand:
 
 # %%
 guess, truth = predicted(frozen), test.labels
@@ -175,14 +176,15 @@ tp = int(((guess == 1) & (truth == 1)).sum())
 fp = int(((guess == 1) & (truth == 0)).sum())
 fn = int(((guess == 0) & (truth == 1)).sum())
 tn = int(((guess == 0) & (truth == 0)).sum())
-print(f"tp {tp}, fp {fp}, fn {fn}, tn {tn}")
+print(f"tp {tp}, fp {fp}, fn {fn}, tn {tn}; accuracy {(tp + tn) / len(truth):.4f}")
 print(
     f"precision {tp / (tp + fp):.4f}, recall {tp / (tp + fn):.4f}, F1 {2 * tp / (2 * tp + fp + fn):.4f}"
 )
 
 # %% [markdown]
-# And by the library. The classes of `utils.metrics` have the names, arguments and results of the
-# metrics that `evaluate.load` fetches from the Hub, and need no network:
+# And by the library. The classes of `utils.metrics` have the names and the most used arguments of the
+# metrics that `evaluate.load` fetches from the Hub. They need no network, and each class says where its
+# results differ:
 
 # %%
 for metric in (metrics.Accuracy(), metrics.Precision(), metrics.Recall(), metrics.F1()):
@@ -201,15 +203,16 @@ for metric in (metrics.Accuracy(), metrics.Precision(), metrics.Recall(), metric
 # | ROUGE | `Rouge` | numbers | `test_rouge_is_what_its_definition_says` |
 #
 # The tests stand in `tests/unit/test_metrics.py`. Each compares hundreds or thousands of generated cases
-# with a second computation. For most metrics it is written from the formula; that of SQuAD averages the
-# scores of single answers, which have tests of their own in `tests/unit/tasks/test_squad_scores.py`, and
-# that of entities reads them from tags as the library does.
+# with a second computation. For most metrics the second one is written from the formula. That of SQuAD
+# averages the scores of single answers, which have tests of their own in
+# `tests/unit/tasks/test_squad_scores.py`; that of entities reads them from tags as the library does.
 
 # %% [markdown]
 # ### Broken on purpose: a rare class
 #
-# Of these sentences keep all negative ones and few positive ones, so that 5 % are positive. That is
-# how spam, fraud, or toxic comments are distributed. Three classifiers that know nothing:
+# Of these sentences keep all negative ones and few positive ones, so that 5 % are positive. Spam, fraud
+# and toxic comments are rare like that. Three classifiers that know nothing, and one that knows a single
+# sentence:
 
 # %%
 negative, positive = np.flatnonzero(truth == 0), np.flatnonzero(truth == 1)
@@ -220,6 +223,7 @@ useless = {
     "always negative": np.zeros_like(labels),
     "always positive": np.ones_like(labels),
     "a coin": random.integers(2, size=len(labels)),
+    "one sentence": (np.arange(len(labels)) == len(negative)).astype(int),  # the first positive
 }
 print(f"{n_rare} of {len(labels)} sentences are positive")
 
@@ -228,18 +232,20 @@ print(f"{n_rare} of {len(labels)} sentences are positive")
 # between 0 and 1, and on balanced data the numbers are similar. Here:
 
 # %%
-print(f"{'':16} {'accuracy':>8} {'recall':>7} {'F1':>6} {'“F1” of accuracy and recall':>28}")
+print(f"{'':16} accuracy precision recall     F1 “F1” of accuracy and recall")
 for name, guesses in {**useless, "frozen features": guess[rare]}.items():
     pair = {"predictions": guesses, "references": labels}
     accuracy = metrics.Accuracy().compute(**pair)["accuracy"]
+    precision = metrics.Precision().compute(**pair)["precision"]
     recall = metrics.Recall().compute(**pair)["recall"]
     f1 = metrics.F1().compute(**pair)["f1"]
     wrong = 2 * accuracy * recall / (accuracy + recall) if recall else 0.0
-    print(f"{name:16} {accuracy:8.1%} {recall:7.1%} {f1:6.1%} {wrong:28.1%}")
+    print(f"{name:16} {accuracy:8.1%} {precision:9.1%} {recall:6.1%} {f1:6.1%} {wrong:27.1%}")
 
 # %% [markdown]
 # *Always negative* has the best accuracy that knowing nothing can buy, and finds not one positive
-# sentence: its F1 is 0. The coin is the case that tells the two definitions apart. In expectation, for
+# sentence: its F1 is 0. *Always positive* has all the recall, *one sentence* all the precision, and
+# neither is of use. The coin is the case that tells the two definitions of F1 apart. In expectation, for
 # a classifier that says *positive* with probability $q$ whatever the sentence, where a share $\pi$ is
 # positive, recall is $q$, precision $\pi$, and accuracy $q\pi + (1 - q)(1 - \pi)$:
 
@@ -274,8 +280,8 @@ show_figure(figure)
 #
 # Where each example has exactly one label and gets exactly one prediction, every mistake is a false
 # positive of one class *and* a false negative of another. So $\sum fp_k = \sum fn_k = n - \sum tp_k$,
-# and micro F1 is $\sum tp_k / n$: **accuracy under another name**. Reporting both adds nothing. Topics
-# of news, classified by word counts:
+# and micro F1 is $\sum tp_k / n$: **accuracy under another name**. Reporting both adds nothing. As an
+# example, topics of news, classified by word counts:
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -293,12 +299,32 @@ for average in ("micro", "macro", "weighted"):
     print(f"{average:8} {metrics.F1().compute(**pair, average=average)['f1']}")
 
 # %% [markdown]
-# Where every class has the same number of test examples, macro and weighted agree; with unequal classes they
-# part.
-#
-# Which classes macro averages over is a decision, too. Take the examples of two classes only. Averaged
-# over the classes that occur in the labels, or over all four, of which two can only be wrong, it is
-# not the same number:
+# Micro by hand, from the counts of all classes, and weighted, from the F1 of each. (Macro is yours, in
+# exercise 16.2.)
+
+# %%
+called, wanted = pair["predictions"], pair["references"]
+hits, misses = (called == wanted).sum(), 0
+for topic in range(4):  # a false positive or a false negative of this topic
+    misses += ((called == topic) != (wanted == topic)).sum()
+each = metrics.F1().compute(**pair, average=None)["f1"]
+print("micro   ", 2 * hits / (2 * hits + misses))
+print("weighted", np.average(each, weights=[(wanted == topic).sum() for topic in range(4)]))
+
+# %% [markdown]
+# Where every class has the same number of test examples, macro and weighted agree; with unequal classes
+# they part. Then weighted F1 hides what it gives little weight to. *Always negative* once more, on the
+# sentences of which 5 % are positive:
+
+# %%
+silent = {"predictions": useless["always negative"], "references": labels}
+for average in ("weighted", "macro"):
+    print(f"{average:8} {metrics.F1().compute(**silent, average=average)['f1']:.3f}")
+
+# %% [markdown]
+# Which classes macro averages over is a decision, too. Take the examples of two topics only. It is one
+# number over the topics that occur in the labels, and another over all four, of which two can only be
+# wrong:
 
 # %%
 two = topics.test.labels < 2
@@ -319,12 +345,17 @@ print(
 # $$ \text{MCC} = \frac{tp \cdot tn - fp \cdot fn}{\sqrt{(tp + fp)(tp + fn)(tn + fp)(tn + fn)}}. $$
 #
 # It is 0 on average for every way of guessing, and is set to 0 where a row or a column of the table is
-# empty, so that the formula would be 0/0. (Precision and recall are set to 0 in that case, too.) It does
-# not change if the classes change names; F1 does.
+# empty, so that the formula would be 0/0. (Precision and recall are set to 0 where they would be 0/0,
+# too.) It does not change if the classes swap names; F1 does.
+
 
 # %%
-by_hand = (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
-print(f"by hand {by_hand:.6f}")
+def matthews(tp, fp, fn, tn):
+    below = ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
+    return (tp * tn - fp * fn) / below if below else 0.0
+
+
+print(f"by hand {matthews(tp, fp, fn, tn):.6f}")
 print(metrics.MatthewsCorrelation().compute(predictions=guess, references=truth))
 print(
     f"F1 of the positive class {metrics.F1().compute(predictions=guess, references=truth)['f1']:.4f}"
@@ -334,17 +365,42 @@ print(
 )
 
 # %% [markdown]
+# MCC breaks, too. Take one classifier, which recognises 90 % of the positive examples and 90 % of the
+# negative ones, and let the share of positive examples fall. Then take a classifier that never says
+# *positive*, and let it say so just once, rightly or wrongly:
+
+# %%
+for positives in (5000, 500, 50):
+    negatives = 10_000 - positives
+    score = matthews(0.9 * positives, 0.1 * negatives, 0.1 * positives, 0.9 * negatives)
+    print(f"{positives / 10_000:5.1%} positive: MCC {score:.3f}")
+for name, hit, false_alarm in (("never", 0, 0), ("once, rightly", 1, 0), ("once, wrongly", 0, 1)):
+    score = matthews(hit, false_alarm, 50 - hit, 9950 - false_alarm)
+    print(f"says positive {name:13}: MCC {score:+.3f}")
+
+# %% [markdown]
+# The classifier recognises as much as before, and MCC falls, since ever more of what it calls positive is
+# not. So MCC, like precision and F1, can be compared only between test sets with the same share of positive
+# examples. And the 0 for *never* is a convention: the formula gives 0/0 there, and one single answer moves
+# MCC off it, to one side or to the other.
+#
 # **ROC AUC** needs scores and no threshold: the chance that a random positive example scores higher
-# than a random negative one, ties counting half. With ranks it takes one line (Mann and Whitney, 1947):
-# the sum of the positives' ranks, less what it would be if they all came first.
+# than a random negative one, ties counting half. Ranks give it without going through all pairs (Mann and
+# Whitney, 1947). With the rank $r_i$ of each score, 1 for the lowest, and $n_+$ positive and $n_-$
+# negative examples,
+#
+# $$ \text{AUC} = \frac{\sum_{i\ \text{positive}} r_i - n_+ (n_+ + 1) / 2}{n_+ \, n_-}. $$
+#
+# That is the sum of the positives' ranks, less the smallest that it can be, divided by the number of
+# pairs.
 
 # %%
 words = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
 words.fit(splits.train.texts[:2000], splits.train.labels[:2000])
 scores = words.predict_proba(test.texts)[:, 1]
 ranks, n_positive = stats.rankdata(scores), int(truth.sum())
-below = ranks[truth == 1].sum() - n_positive * (n_positive + 1) / 2
-print(f"by hand {below / (n_positive * (len(truth) - n_positive)):.6f}")
+pairs_won = ranks[truth == 1].sum() - n_positive * (n_positive + 1) / 2
+print(f"by hand {pairs_won / (n_positive * (len(truth) - n_positive)):.6f}")
 print(metrics.RocAuc().compute(prediction_scores=scores, references=truth))
 
 # %% [markdown]
@@ -361,19 +417,51 @@ for name, each in (("scores", scores), ("half the scores", scores / 2)):
 #
 # ### Exact match and F1 of words
 #
-# Lesson 09 derives them. What they depend on is the **normalisation**: lower case, no punctuation, no
-# articles. Without it, the same answers:
+# Questions have short answers (lesson 09). Let $a_i$ be the words of the $i$-th answer that is given,
+# $b_i$ those of its reference, both **normalised**: lower case, no punctuation, no articles. Over $m$
+# answers
+#
+# $$ \text{EM} = \frac{100}{m} \sum_i [\, a_i = b_i \,], \qquad
+# F_1 = \frac{100}{m} \sum_i \frac{2\, |a_i \cap b_i|}{|a_i| + |b_i|}, $$
+#
+# where $[\,\cdot\,]$ is 1 if the statement is true and else 0, and a word that occurs twice on both sides
+# is shared twice. Of several references, the best one counts. By hand, and by the library:
 
 # %%
+import re
+from collections import Counter
+
+
+def normalised(text):
+    without_marks = re.sub(r"[^\w\s]", "", text.lower())
+    return re.sub(r"\b(a|an|the)\b", " ", without_marks).split()
+
+
 given = ["the Gulf Stream.", "in 1905", "Oslo", "a storm"]
 wanted = ["Gulf Stream", "1905", "Oslo", "The storm"]
+pairs = [(normalised(a), normalised(b)) for a, b in zip(given, wanted, strict=True)]
+overlap = [2 * (Counter(a) & Counter(b)).total() / (len(a) + len(b)) for a, b in pairs]
+print(f"by hand: EM {100 * np.mean([a == b for a, b in pairs])}, F1 {100 * np.mean(overlap):.4f}")
+
+# %%
 predictions = [{"id": str(i), "prediction_text": text} for i, text in enumerate(given)]
 references = [{"id": str(i), "answers": {"text": [text]}} for i, text in enumerate(wanted)]
 print(metrics.Squad().compute(predictions=predictions, references=references))
-print(
-    "exact match without normalisation:",
-    100 * np.mean([a == b for a, b in zip(given, wanted, strict=True)]),
-)
+
+# %% [markdown]
+# What breaks them? First leave the normalisation out. Then hold some answers against the reference
+# *1905*: right ones in other words, and a wrong one.
+
+# %%
+equal = [a == b for a, b in zip(given, wanted, strict=True)]
+print("EM without normalisation:", 100 * np.mean(equal))
+for answer in ("in 1905", "in the year 1905", "not 1905"):
+    one = [{"id": "0", "prediction_text": answer}], [{"id": "0", "answers": {"text": ["1905"]}}]
+    print(f"{answer:17}", metrics.Squad().compute(predictions=one[0], references=one[1]))
+
+# %% [markdown]
+# EM gives a right answer in other words as little as a wrong one. F1 takes *not 1905* to be as good as
+# *in 1905*, and better than *in the year 1905*.
 
 # %% [markdown]
 # ### BLEU
@@ -400,10 +488,28 @@ reference = [
 bleu = metrics.Sacrebleu().compute(predictions=translated, references=reference)
 print(bleu)
 
+# %% [markdown]
+# By hand, only the cutting into words is left to the package. `&` keeps of each n-gram the smaller of its
+# two counts:
+
 # %%
-penalty = min(1, np.exp(1 - bleu["ref_len"] / bleu["sys_len"]))
-shares = np.array(bleu["counts"]) / np.array(bleu["totals"])
-print(f"by hand {100 * penalty * np.exp(np.log(shares).mean()):.6f}")
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+
+def ngrams(words, n):
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+words_of = Tokenizer13a()
+pairs = [
+    (words_of(a).split(), words_of(b).split()) for a, b in zip(translated, reference, strict=True)
+]
+shared = [sum((ngrams(a, n) & ngrams(b, n)).total() for a, b in pairs) for n in (1, 2, 3, 4)]
+total = [sum(ngrams(a, n).total() for a, _ in pairs) for n in (1, 2, 3, 4)]
+c, r = (sum(len(pair[side]) for pair in pairs) for side in (0, 1))
+mean_log = np.log(np.array(shared) / total).mean()
+print(f"shared {shared} of {total}, c = {c}, r = {r}")
+print(f"by hand {100 * min(1, np.exp(1 - r / c)) * np.exp(mean_log):.6f}")
 
 # %% [markdown]
 # Counts and lengths depend on what a word is. sacrebleu therefore wants text **as people write it**,
@@ -411,10 +517,8 @@ print(f"by hand {100 * penalty * np.exp(np.log(shares).mean()):.6f}")
 # that has been cut already and is cut once more, text cut at spaces alone, text in lower case, and only
 # one of the two sides cut.
 
+
 # %%
-import re
-
-
 def cut(texts):
     return [" ".join(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
 
@@ -431,10 +535,12 @@ for name, (ours, theirs, options) in ways.items():
     print(f"{name:14} {score['score']:6.2f}  {score['signature']}")
 
 # %% [markdown]
-# The same translations, and several points between the rows: as much as papers claim as progress. Note
-# the rows whose signature is *the same* as that of the first: it cannot know what happened before. And
-# BLEU of a corpus is not the mean BLEU of its sentences, in which a short sentence without a matching
-# 4-gram weighs as much as a long one, and for which some smoothing has to be made up:
+# The translations are the same, and the rows lie as far apart as the systems of papers that claim
+# progress. Note the rows whose signature is *the same* as that of the first: it cannot know what happened
+# before.
+#
+# Nor is BLEU of a corpus the mean BLEU of its sentences. In that mean a short sentence without a matching
+# 4-gram weighs as much as a long one, and some smoothing has to be made up for it:
 
 # %%
 single = [
@@ -446,9 +552,13 @@ print(
 )
 
 # %% [markdown]
-# **chrF** compares runs of one to six characters in place of words: an F-score in which recall counts
-# $\beta^2 = 4$ times as much (Popović, 2015; the choice $\beta = 2$ is of her paper of 2016). It hardly depends on how words are cut, and forgives
-# endings:
+# **chrF** compares runs of one to six characters in place of words, without the spaces. With the means $P$
+# of precision and $R$ of recall over the six lengths,
+#
+# $$ \text{chrF} = 100 \cdot \frac{(1 + \beta^2) P R}{\beta^2 P + R}, \qquad \beta = 2, $$
+#
+# so that recall counts $\beta^2 = 4$ times as much as precision (Popović, 2015; $\beta = 2$ comes from her
+# paper of 2016). It hardly depends on how words are cut, and forgives endings:
 
 # %%
 for name, hypothesis in (
@@ -460,13 +570,23 @@ for name, hypothesis in (
     one = metrics.Sacrebleu().compute(**pair)["score"]
     print(f"{name:14} chrF {chrf:5.1f}   BLEU {one:5.1f}")
 
+# %%
+sides = [list(text.replace(" ", "")) for text in ("The mills burned.", "The mill burned.")]
+found = [[ngrams(side, n) for side in sides] for n in range(1, 7)]
+P = np.mean([(a & b).total() / a.total() for a, b in found])
+R = np.mean([(a & b).total() / b.total() for a, b in found])
+print(f"chrF of the first by hand {100 * 5 * P * R / (4 * P + R):.1f}")
+
 # %% [markdown]
 # ### ROUGE
 #
-# ROUGE-1 and ROUGE-2 compare words and pairs of words, ROUGE-L the longest common subsequence. Lin (2004)
-# defined ROUGE-1 and ROUGE-2 as recall; today's packages, and we, report F1. With a stemmer *flooding* and
-# *flood* are the same word, without it they are not. A paper that does not say whether it stemmed cannot be
-# compared with another:
+# ROUGE-1 and ROUGE-2 compare words and pairs of words, ROUGE-L the **longest common subsequence**: the
+# most words that stand in both texts in the same order, with anything in between. If $m$ of the $s$ words
+# (or pairs) of the summary are shared with the $w$ of the reference, $F_1 = 2m / (s + w)$. Lin (2004)
+# defined ROUGE-1 and ROUGE-2 as recall; today's packages, and we, report F1.
+#
+# With a stemmer *flooding* and *flood* are the same word, without it they are not. A paper that does not
+# say whether it stemmed cannot be compared with another:
 
 # %%
 summary = ["Flooding rivers closed two roads", "The council is planning new bridges"]
@@ -474,17 +594,53 @@ written = ["Two roads closed as rivers flood", "Council plans a new bridge"]
 for stem in (False, True):
     print(metrics.Rouge().compute(predictions=summary, references=written, use_stemmer=stem))
 
+# %% [markdown]
+# By hand, without a stemmer. For texts this short, all choices of words can be tried, the longest first
+# (exercise 10.2 asks for a faster way):
+
 # %%
-shared = len({"rivers", "closed", "two", "roads"})
-print("ROUGE-1 of the first by hand:", 2 * shared / (5 + 6))
-print(metrics.Rouge().compute(predictions=summary[:1], references=written[:1])["rouge1"])
+from itertools import combinations
+
+
+def in_order(words, text):
+    rest = iter(text)
+    return all(word in rest for word in words)  # each `in` goes on where the last one stopped
+
+
+def longest_common(a, b):
+    lengths = range(len(a), -1, -1)
+    return next(n for n in lengths if any(in_order(words, b) for words in combinations(a, n)))
+
+
+# %%
+pairs = [(a.lower().split(), b.lower().split()) for a, b in zip(summary, written, strict=True)]
+for n in (1, 2):
+    sides = [(ngrams(a, n), ngrams(b, n)) for a, b in pairs]
+    f1 = [2 * (a & b).total() / (a.total() + b.total()) for a, b in sides]
+    print(f"rouge{n} {np.mean(f1):.6f}")
+f1 = [2 * longest_common(a, b) / (len(a) + len(b)) for a, b in pairs]
+print(f"rougeL {np.mean(f1):.6f}")
 
 # %% [markdown]
-# None of these reads. *Two roads were not closed* shares almost everything with *two roads were
-# closed*. Metrics of overlap are for comparing systems on many texts, and say little about one text.
-# Learned metrics compare meanings: BERTScore (Zhang et al., 2020, ICLR), COMET (Rei et al., 2020, EMNLP); so
-# do large language models as judges (Zheng et al., 2023, NeurIPS). They agree better with people, and have
-# biases and versions of their own: report which one, and check it on your texts.
+# ### Broken on purpose: a *not*
+#
+# None of these metrics reads. The reference is *Two roads were closed.* One of two texts says the
+# opposite, and the other the same in other words:
+
+# %%
+print(f"{'':36} BLEU chrF ROUGE-1 ROUGE-2 ROUGE-L")
+for text in ("Two roads were not closed.", "Traffic was barred from two streets."):
+    pair = {"predictions": [text], "references": ["Two roads were closed."]}
+    scores = [metric.compute(**pair)["score"] for metric in (metrics.Sacrebleu(), metrics.ChrF())]
+    rouge = [100 * metrics.Rouge().compute(**pair)[f"rouge{kind}"] for kind in "12L"]
+    print(f"{text:36} {scores[0]:4.0f} {scores[1]:4.0f} " + " ".join(f"{r:7.0f}" for r in rouge))
+
+# %% [markdown]
+# By all of them the opposite is much the better text. Metrics of overlap are for comparing systems on many
+# texts, and say little about one text. Learned metrics compare meanings: BERTScore (Zhang et al., 2020,
+# ICLR), COMET (Rei et al., 2020, EMNLP); so do large language models as judges (Zheng et al., 2023,
+# NeurIPS). They agree better with people, and have biases and versions of their own: report which one, and
+# check it on your texts.
 
 # %% [markdown]
 # ## 4 · Intervals, and whether they cover
@@ -495,8 +651,8 @@ print(metrics.Rouge().compute(predictions=summary[:1], references=written[:1])["
 #
 # - **normal**: $\hat p \pm 1.96 \sqrt{\hat p (1 - \hat p) / n}$, in most textbooks;
 # - **bootstrap**: draw $n$ answers with replacement, many times; take the 2.5 % and 97.5 % quantiles;
-# - **exact** (Clopper and Pearson, 1934): all $p$ for which neither $k$ or more nor $k$ or fewer right
-#   answers would be a surprise of less than 2.5 %.
+# - **exact** (Clopper and Pearson, 1934): all $p$ with which $k$ or more right answers, and also $k$ or
+#   fewer, have a probability of at least 2.5 %.
 
 # %%
 k, n = int(frozen.correct().sum()), len(test)
@@ -509,8 +665,8 @@ print(f"bootstrap  {np.quantile(resampled, 0.025):.1%} to {np.quantile(resampled
 print(f"exact      {exact.low:.1%} to {exact.high:.1%}")
 
 # %% [markdown]
-# With hundreds of examples all three agree. Which of them keep their promise with few examples, or
-# near 100 %? For once the truth can be known: choose $p$, draw test sets, and count how often each
+# With hundreds of examples all three nearly agree. Which of them keep their promise with few examples,
+# or near 100 %? For once the truth can be known: choose $p$, draw test sets, and count how often each
 # recipe covers it. (Resampling $n$ answers of which $k$ are right is drawing from a binomial, so the
 # bootstrap's quantiles are known without drawing.)
 
@@ -552,12 +708,13 @@ figure.alt_text = (
 show_figure(figure)
 
 # %% [markdown]
-# But for the noise of the simulation, the exact interval keeps its promise everywhere, at the price of being too wide where the others are
-# right. The other two fail near 100 %: with no mistake among 50 examples they say that the accuracy
-# *is* 100 %. Two consequences: use the exact interval for a share of right answers, and the bootstrap
-# for what has no formula (F1; BLEU: Koehn, 2004, EMNLP; a difference), where there are enough examples.
-# Between exact and normal stands **Wilson's** interval (1927; lesson 07): narrower than the exact one, near
-# 95 % on average, but not always above it (Brown, Cai and DasGupta, 2001, Statistical Science 16).
+# But for the noise of the simulation, the exact interval keeps its promise everywhere, at the price of
+# being too wide where the others are right. The other two fail near 100 %: with no mistake among 50
+# examples they say that the accuracy *is* 100 %. Two consequences: use the exact interval for a share of
+# right answers, and the bootstrap for what has no formula (F1; BLEU: Koehn, 2004, EMNLP; a difference),
+# where there are enough examples. Between exact and normal stands **Wilson's** interval (1927; lesson 07):
+# narrower than the exact one, near 95 % on average, but not always above it (Brown, Cai and DasGupta, 2001,
+# Statistical Science 16).
 #
 # ## 5 · Which of two models is better?
 #
@@ -587,8 +744,8 @@ show_source(mcnemar)
 show_source(approximate_randomisation)
 
 # %% [markdown]
-# Now published answers, two methods at a time: MiniLM on the 872 reported sentences of SST-2, 500 labels, seed 0.
-# Beside the paired tests stands a test that ignores which sentence is which.
+# Now published answers on the 872 reported sentences of SST-2, two methods at a time (500 labels, seed 0;
+# all but TF-IDF use MiniLM). Beside the paired tests stands a test that ignores which sentence is which.
 
 # %%
 from utils.report import select
@@ -626,11 +783,10 @@ else:
     skipped("paired tests: no published records of SST-2 yet")
 
 # %% [markdown]
-# The two paired tests agree, as they ask the same question. (The smallest p that randomisation can give is
-# 1/(draws + 1).) **Pairing is worth more the more the two
-# models agree.** How much, in numbers: exactly one is right on a share $d = (b + c)/n$ of the examples,
-# and the better model wins a share $\delta$ more than it loses. Simulated, with $d = 0.1$ and
-# $\delta = 0.03$:
+# The two paired tests ask the same question and should agree. (The smallest p that randomisation can give
+# is 1/(draws + 1).) **Pairing is worth more the more the two models agree.** How much, in numbers: exactly
+# one is right on a share $d = (b + c)/n$ of the examples, and the better model wins a share $\delta$ more
+# than it loses. Simulated, with $d = 0.1$ and $\delta = 0.03$:
 
 
 # %%
@@ -670,8 +826,8 @@ show_figure(figure)
 #
 # McNemar compared two *trained models*. Whether one *method* is better is another question: with
 # another seed, that is other training sentences and another initialisation, both models would be
-# different. What does the seed do, and what the choice of test sentences? From the published records,
-# per method and number of labels:
+# different. What does the seed do to the result, and what does the choice of test sentences? From the
+# published records, for each method and number of labels:
 #
 # - $s$, the standard deviation of accuracy **over seeds**, on the same test sentences;
 # - $\sqrt{\bar p (1 - \bar p) / n}$, the standard error that **872 test sentences** leave.
@@ -692,6 +848,17 @@ for n_train in (64, 500, 2000):
             )
 
 # %%
+findings = []
+for n_train in sorted({row[1] for row in rows}):
+    of_this = [row for row in rows if row[1] == n_train]
+    n_more = sum(over_seeds > over_examples for *_, over_seeds, over_examples in of_this)
+    findings.append(f"with {n_train:,} labels, for {n_more} of {len(of_this)} methods")
+if rows:
+    print("Seeds move the result more than test sentences do", "; ".join(findings))
+    low, high = np.sqrt(4 / stats.chi2.ppf([0.975, 0.025], 4))
+    print(f"95 % interval of a standard deviation over five seeds: {low:.1f} to {high:.1f} times s")
+
+# %%
 if rows:
     figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
     places = np.arange(len(rows))
@@ -702,19 +869,18 @@ if rows:
     ax.legend()
     figure.alt_text = (
         "Standard deviation of accuracy over seeds and over test examples, for three methods and "
-        "three numbers of labels. That over examples is nearly the same everywhere; that over seeds "
-        "varies a lot and is largest with few labels."
+        f"three numbers of labels. That over seeds is the larger one {'; '.join(findings)}."
     )
     show_figure(figure)
 else:
     skipped("variance over seeds: no published records of SST-2 yet")
 
 # %% [markdown]
-# With 64 labels seeds move the result more than the choice of test sentences does: an interval from one
-# run over its test examples, however exact, then leaves out the larger part. With more labels the two are
-# of similar size, now one ahead and now the other, and neither can be left out. (Five seeds tell $s$ roughly: its own 95 % interval goes
-# from 0.6 to 2.9 times the estimate. And part of $s$ is that different models stumble over different
-# sentences, which would average out on a larger test set.)
+# Where seeds move the result more, an interval from one run over its test examples, however exact, leaves
+# out the larger part. Where the two are of similar size, neither can be left out. Read off the figure
+# which it is with few labels, and with more. (Five seeds tell $s$ only roughly, as the last line above the
+# figure says. And part of $s$ is that different models stumble over different sentences, which would
+# average out on a larger test set.)
 #
 # More test examples cannot make up for missing seeds, nor more seeds for missing examples. So the course
 # resamples **both** (rows are seeds, columns are examples), by this function:
@@ -738,10 +904,10 @@ else:
 # Both lines have the same middle. Resampling seeds as well makes the interval wider: look whether its lower
 # end is still above 0, and compare with the p-value of one seed in section 5.
 #
-# Is it wide enough? Five seeds, drawn again with replacement, look more alike than they are: on average the
-# spread is too small by the factor $\sqrt{(k - 1)/k}$, and it is unsure itself. **Student's t** was made for
-# this case (Student, 1908, Biometrika 6). Methods that are equally good, and how often each way of computing
-# a 95 % interval finds a difference over $k$ seeds:
+# Is it wide enough? Five seeds, drawn again with replacement, look more alike than they are: with $k$ seeds
+# the spread comes out too small by a factor of about $\sqrt{(k - 1)/k}$, and it is unsure itself.
+# **Student's t** was made for this case (Student, 1908, Biometrika 6). Let two methods be equally good. How
+# often does each way of computing a 95 % interval find a difference over $k$ seeds?
 
 # %%
 generator = np.random.default_rng(0)
@@ -767,8 +933,9 @@ show_source(p_over_seeds)
 # ## 7 · The best of many
 #
 # Train $k$ models that are **all equally good**, pick the one with the best test score, and report that
-# score. Nobody cheated, and the number is too high: the *winner's curse*. For $k$ models of 80 % on 872
-# examples, and what the winner gets on new examples:
+# score. Nobody cheated, and yet the number is too high: the *winner's curse*. Let $k$ models have a true
+# accuracy of 80 %, and 872 test examples. How far above it is what the winner reports, and what would it
+# get on new examples?
 
 # %%
 N_TEST, TRUE = 872, 0.8
@@ -793,7 +960,7 @@ figure.alt_text = (
 show_figure(figure)
 
 # %% [markdown]
-# These models err independently of each other; real ones share their mistakes, and the curse is milder.
+# These models err independently of each other. Real ones share mistakes, and the curse is milder.
 # The cure is cheap: set some labelled examples aside as a validation split and choose on them; report on a
 # test split that is read once.
 #
@@ -817,8 +984,8 @@ print(f"studies of 20 comparisons with a false finding: {alone:.0%}, with Holm {
 #
 # ## 8 · Leakage
 #
-# The training rows of SST-2 are *phrases*, cut from sentences and all of them in the file. Split them at
-# random, and for almost each test phrase the training data holds a longer or shorter one of the same
+# The training rows of SST-2 are *phrases*, and the file holds many phrases of the same sentence. Split them
+# at random, and for almost every test phrase the training data holds a longer or shorter one of the same
 # sentence. Let us make such data from ours: of each sentence the whole, its first two thirds and its last
 # two thirds, all with the label of the sentence.
 
@@ -865,8 +1032,8 @@ for name, values in kinds.items():
     print(f"grouped split {score_of_split(values, grouped):.1%}")
 
 # %% [markdown]
-# On the random split the model looks up the sentence that it has seen. Even with labels that mean nothing
-# it "predicts" most of them. Here we know what belongs together; in your data, look for it: near-duplicates,
+# On the random split the model looks up the sentence that it has seen. Even of labels that mean nothing
+# it "predicts" most. Here we know what belongs together; in your data, look for it: near-duplicates,
 # several rows of one author, patient, document or day. How many test rows share a run of five words with
 # a training row?
 
@@ -951,8 +1118,7 @@ print(f"McNemar p = {mcnemar(hit['MiniLM'], hit['TF-IDF']):.2g}")
 # %% [markdown]
 # Both met the same questions, so the paired test decides and not the two intervals. And several questions
 # share a paragraph: they are not independent, and intervals and p are somewhat too sure.
-
-# %% [markdown]
+#
 # **What can be concluded?** On paragraphs that were written for this course MiniLM cannot have seen these
 # questions, so whatever it scores there is skill that carries over. On SQuAD's validation split (run this
 # with the real data set) a high score can be skill that carries over, practice on questions of the very same
@@ -968,8 +1134,8 @@ print(f"McNemar p = {mcnemar(hit['MiniLM'], hit['TF-IDF']):.2g}")
 #
 # What contamination does to a *comparison* depends on who has it. Frozen MiniLM against fine-tuned MiniLM:
 # both have it, though frozen features may gain more. MiniLM against a model that has not seen SQuAD: the
-# difference mixes memory and method, and no test of significance can separate them. Where the marks in
-# our tables say *already seen*, read the number as one that new questions might not confirm.
+# difference mixes memory and method, and no test of significance can separate them. Where our tables say
+# *already seen*, read the number as one that new questions might not confirm.
 #
 # ## 10 · How many examples, how many seeds?
 #

@@ -96,7 +96,7 @@ def trained_weights_plot(records: Sequence[Record]) -> Plot:
         CourseError: if the records must not stand in one figure; see `selection.comparable`.
     """
     chosen = comparable([record for record in records if not is_probe(record)])
-    sizes = [n for n in chosen.sizes if n is not None]
+    sizes: list[int | None] = [n for n in chosen.sizes if n is not None] or [None]
     shown = sizes[1::3] if len(sizes) > 3 else sizes  # of five, the second and the last
     methods = sorted(
         (method for method in chosen.methods if any(chosen.cell(method, n) for n in shown)),

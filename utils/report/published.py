@@ -273,7 +273,8 @@ def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]
     plots = {}
     # With one number of labels there is nothing to draw or to reach. Baselines may have more.
     adapted = [record for record in usual if record.spec.model] or usual
-    if len({record.spec.n_train for record in adapted}) > 1:
+    several_sizes = len({record.spec.n_train for record in adapted}) > 1
+    if several_sizes:
         metric = get_task(records[0].spec.task).METRIC
         shown.insert(1, tables.cost_to_reach_table(usual))
         plots = {
@@ -281,7 +282,8 @@ def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]
             f"{metric}-by-seconds": figures.cost_curve_plot(usual, "wall_seconds"),
             f"{metric}-by-flops": figures.cost_curve_plot(usual, "flops"),
         }
-    if len(usual) < len(records):
+    several_methods = len({record.spec.method for record in records}) > 1
+    if len(usual) < len(records) or (several_methods and not several_sizes):
         plots["trained-weights"] = trained_weights_plot(records)
     if probes:
         plots["layers"] = layer_plot(probes)
@@ -289,8 +291,8 @@ def _contents(records: list[Record]) -> tuple[str, list[Table], dict[str, Plot]]
 
 
 _USUAL = (
-    *("majority", "word-lookup", "tfidf"),
-    *("frozen", "frozen-random", "lora", "full", "random-init", "encoder-decoder"),
+    *("majority", "word-lookup", "tfidf", "span-baseline"),
+    *("frozen", "frozen-spans", "frozen-random", "lora", "full", "random-init", "encoder-decoder"),
 )
 """Methods that stand in the first table and in learning curves; of more, no line can be told from
 the next. All others are in the table of the ladder."""
