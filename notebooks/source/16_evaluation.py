@@ -417,7 +417,7 @@ for name, each in (("scores", scores), ("half the scores", scores / 2)):
 #
 # ### Exact match and F1 of words
 #
-# Questions have short answers (lesson 09). Let $a_i$ be the words of the $i$-th answer that is given,
+# In question answering (lesson 09) answers are short. Let $a_i$ be the words of the $i$-th given answer,
 # $b_i$ those of its reference, both **normalised**: lower case, no punctuation, no articles. Over $m$
 # answers
 #

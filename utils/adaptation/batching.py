@@ -77,8 +77,10 @@ def tokenise(texts: Texts, model_path: Path, max_length: int, cut: Cut = "head")
         whole = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         rows = [shorten(ids, max_length, cut) for ids in whole]
         return Tokenised(rows, tokenizer.pad_token_id)
+    if in_pairs:
+        return _of_pairs(tokenizer, texts, max_length)
     encoded = tokenizer(
-        *(map(list, zip(*texts, strict=True)) if in_pairs else [texts]),
+        texts,
         truncation=True,
         max_length=max_length,
         add_special_tokens=True,
@@ -87,8 +89,40 @@ def tokenise(texts: Texts, model_path: Path, max_length: int, cut: Cut = "head")
     words = None
     if in_words:
         words = [_first_pieces(encoded.word_ids(i), len(text)) for i, text in enumerate(texts)]
-    segments = encoded.get("token_type_ids") if in_pairs else None
-    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words, segments)
+    return Tokenised(encoded["input_ids"], tokenizer.pad_token_id, words)
+
+
+def _of_pairs(tokenizer: Any, pairs: Sequence[Any], max_length: int) -> Tokenised:
+    """Pairs, cut to what the library keeps of them with `truncation=True`.
+
+    The library joins each piece that it cuts off the one text with each of the other, too: of two
+    texts with 100,000 characters, more than the memory holds.
+    """
+    whole = tokenizer(*map(list, zip(*pairs, strict=True)), verbose=False)
+    kept = [_kept(whole.sequence_ids(i), max_length) for i in range(len(pairs))]
+
+    def cut(rows: list[list[int]]) -> list[list[int]]:
+        return [[row[i] for i in places] for row, places in zip(rows, kept, strict=True)]
+
+    segments = whole.get("token_type_ids")
+    return Tokenised(
+        cut(whole["input_ids"]), tokenizer.pad_token_id, segments=segments and cut(segments)
+    )
+
+
+def _kept(sides: list[int | None], max_length: int) -> list[int]:
+    """Places of a pair's tokens that are kept; `sides` has the text of each, 0 or 1, or None."""
+    special, first, second = (
+        [place for place, its in enumerate(sides) if its == side] for side in (None, 0, 1)
+    )
+    room = max_length - len(special)
+    if len(first) > len(second):
+        second = second[: room // 2]
+        first = first[: room - len(second)]
+    else:
+        first = first[: room // 2]
+        second = second[: room - len(first)]
+    return sorted([*special, *first, *second])
 
 
 def shorten(input_ids: list[int], max_length: int, cut: Cut) -> list[int]:
