@@ -189,9 +189,9 @@ class Squad(_OfflineMetric):
     prediction is then right.
 
     The Hub's `squad` follows the script of SQuAD 1.1, which knows no such questions; its `squad_v2`
-    has other arguments and results. Unlike `squad`, this one takes answers without `answer_start`
-    only, pairs by position (the ids must agree), and treats texts that are empty after
-    normalisation as the script of SQuAD 2.0 does.
+    has other arguments and results. Unlike `squad`, this one pairs by position (the ids must
+    agree), treats texts that are empty after normalisation as the script of SQuAD 2.0 does, and
+    needs no `answer_start`, which it leaves out.
     """
 
     citation_text = "Rajpurkar et al., SQuAD: 100,000+ Questions, EMNLP 2016"
@@ -201,6 +201,18 @@ class Squad(_OfflineMetric):
             "references": {"id": Value("string"), "answers": {"text": List(Value("string"))}},
         }
     )
+
+    def add_batch(self, *, references: Any = None, **others: Any) -> None:
+        """As for all metrics; of the answers only the texts are kept."""
+        if references is not None:
+            references = [{**each, "answers": _only_texts(each["answers"])} for each in references]
+        super().add_batch(references=references, **others)
+
+    def add(self, *, reference: Any = None, **others: Any) -> None:
+        """As for all metrics; of the answers only the texts are kept."""
+        if reference is not None:
+            reference = {**reference, "answers": _only_texts(reference["answers"])}
+        super().add(reference=reference, **others)
 
     def _compute(self, predictions: list[dict], references: list[dict]) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
@@ -215,6 +227,10 @@ class Squad(_OfflineMetric):
             "exact_match": 100 * float(np.mean([exact_match(*pair) for pair in answers])),
             "f1": 100 * float(np.mean([token_f1(*pair) for pair in answers])),
         }
+
+
+def _only_texts(answers: dict[str, Any]) -> dict[str, Any]:
+    return {"text": answers["text"]}
 
 
 class Seqeval(_OfflineMetric):

@@ -5,14 +5,19 @@ import random
 import re
 from collections import Counter
 from functools import cache
+from itertools import groupby
 
 import numpy as np
 import pytest
+import sacrebleu
 from nltk.stem.porter import PorterStemmer
+from rouge_score.rouge_scorer import RougeScorer
+from seqeval.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import precision_recall_fscore_support
 
 from utils import metrics
 from utils.errors import CourseError
-from utils.squad_scores import exact_match, token_f1
+from utils.squad_scores import exact_match, normalise_answer, token_f1
 from utils.tasks import tagging
 
 N_CASES = 2_000
@@ -42,31 +47,43 @@ def counted(predictions, references, k: int) -> tuple[float, float, float, int]:
     return precision, recall, 2 * precision * recall / both if both else 0.0, there
 
 
-@pytest.mark.parametrize(
-    ("metric", "place"),
-    [(metrics.Precision(), 0), (metrics.Recall(), 1), (metrics.F1(), 2)],
-    ids=["precision", "recall", "f1"],
-)
-def test_scores_of_classes_are_those_of_counting(metric, place: int) -> None:
+PER_CLASS = [metrics.Precision(), metrics.Recall(), metrics.F1()]
+
+
+@pytest.mark.parametrize("average", ["binary", "micro", "macro", "weighted", None])
+@pytest.mark.parametrize("place", range(3), ids=[metric.name_of_score for metric in PER_CLASS])
+def test_scores_of_classes_are_those_of_counting(place: int, average: str | None) -> None:
+    """By count, not by scikit-learn, which the metric itself calls: see the next test for that."""
     rng = np.random.default_rng(place)
-    name = metric.name_of_score
-    for case in range(N_CASES // 4):  # each in five ways
-        predictions, references = classes(rng, 4)
+    metric = PER_CLASS[place]
+    for case in range(N_CASES if average else N_CASES // 4):
+        predictions, references = classes(rng, 2 if average == "binary" else 4)
         present = sorted({*predictions.tolist(), *references.tolist()})
         each = [counted(predictions, references, k) for k in present]
         scores, sizes = [row[place] for row in each], [row[3] for row in each]
         expected = {
+            "binary": counted(predictions, references, 1)[place],
+            "micro": np.mean(predictions == references),
             "macro": sum(scores) / len(scores),
             "weighted": sum(s * n for s, n in zip(scores, sizes, strict=True)) / sum(sizes),
-            "micro": np.mean(predictions == references),
-        }
-        if max(present) <= 1:
-            expected["binary"] = counted(predictions, references, 1)[place]
-        for average, value in expected.items():
-            got = computed(metric, case, predictions, references, average=average)[name]
-            assert got == pytest.approx(value), (average, predictions, references)
-        got = computed(metric, case, predictions, references, average=None)[name]
-        assert got == pytest.approx(np.array(scores))
+            None: np.array(scores),
+        }[average]
+        got = computed(metric, case, predictions, references, average=average)
+        assert got[metric.name_of_score] == pytest.approx(expected), (predictions, references)
+
+
+def test_counting_gives_what_scikit_learn_gives() -> None:
+    """All cases in one call: a column says of each example of a case whether its class is k."""
+    rng = np.random.default_rng(4)
+    cases = [classes(rng, 4) for _ in range(N_CASES)]
+    sides = np.zeros((2, 12, N_CASES, 4), dtype=int)
+    for number, pair in enumerate(cases):
+        for side, tags in zip(sides, pair, strict=True):
+            side[np.arange(len(tags)), number, tags] = 1
+    found, there = sides.reshape(2, 12, -1)
+    theirs = precision_recall_fscore_support(there, found, average=None, zero_division=0)
+    ours = [counted(*pair, k) for pair in cases for k in range(4)]
+    np.testing.assert_allclose(np.transpose(theirs), ours)
 
 
 def test_accuracy_is_the_share_of_equal_pairs() -> None:
@@ -122,27 +139,70 @@ def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
         assert compute(**arguments)["roc_auc"] == pytest.approx(np.mean(pairs))
 
 
-WORDS = ["the", "Gulf", "Stream.", "gulf", "a", "1905", "warm", "in", "stream"]
+WORDS = [
+    "the", "a", "An", "Gulf", "gulf", "Stream.", "stream", "1905", "U.S.", "(old)", "theatre", "",
+    "“the", "the—old", "l’a", "a\u0301", "É", "é", "İ", "the_a", "the\u00a0", "\t", "😀", "مرحبا",
+    "a²", "“", "l’", "éa",
+]  # fmt: skip
+
+
+def squad_words(text: str) -> list[str]:
+    """Lower case, no ASCII marks, no runs of letters and digits that are an article."""
+    kept = (c for c in text.lower() if c.isalnum() or not "!" <= c <= "~")
+    runs = ("".join(run) for _, run in groupby(kept, key=str.isalnum))
+    return "".join(" " if run in ("a", "an", "the") else run for run in runs).split()
+
+
+def squad_by_definition(answer: str, references: list[str]) -> tuple[bool, float]:
+    """Exact match and F1 as the script of SQuAD 2.0 defines them, words crossed off one by one.
+
+    A reference of which nothing is left is none, and where there is none only an answer of which
+    nothing is left is right. The script of 1.1 keeps such references, needs one at least, and gives
+    F1 0 where nothing is left of both sides.
+    """
+    given = squad_words(answer)
+    wanted = [words for text in references if (words := squad_words(text))]
+    if not given or not wanted:
+        return given == wanted, float(given == wanted)
+    best = 0.0
+    for reference in wanted:
+        left = list(reference)
+        for word in given:
+            if word in left:
+                left.remove(word)
+        if shared := len(reference) - len(left):
+            precision, recall = shared / len(given), shared / len(reference)
+            best = max(best, 2 * precision * recall / (precision + recall))
+    return given in wanted, best
 
 
 def test_squad_is_the_mean_of_its_answers() -> None:
     draw = random.Random(8)
+
+    def text() -> str:
+        return " ".join(draw.choices(WORDS, k=draw.choice((0, 1, 1, 2, 3, 4))))
+
+    seen: Counter = Counter()
     for case in range(N_CASES):
-        rows = range(draw.randint(1, 4))
-        given = [" ".join(draw.choices(WORDS, k=draw.randint(0, 4))) for _ in rows]
-        wanted = [
-            [" ".join(draw.choices(WORDS, k=draw.randint(1, 4))) for _ in range(draw.randint(0, 3))]
-            for _ in rows
-        ]
+        pairs = [(text(), [text() for _ in range(draw.randint(0, 3))]) for _ in range(4)]
+        for given, _ in pairs:
+            assert normalise_answer(given).split() == squad_words(given)
+        expected = [squad_by_definition(*pair) for pair in pairs]
+        assert [exact_match(*pair) for pair in pairs] == [right for right, _ in expected], pairs
+        assert [token_f1(*pair) for pair in pairs] == pytest.approx([f1 for _, f1 in expected])
         got = computed(
             metrics.Squad(),
             case,
-            [{"id": str(i), "prediction_text": text} for i, text in enumerate(given)],
-            [{"id": str(i), "answers": {"text": texts}} for i, texts in enumerate(wanted)],
+            [{"id": str(i), "prediction_text": given} for i, (given, _) in enumerate(pairs)],
+            [{"id": str(i), "answers": {"text": texts}} for i, (_, texts) in enumerate(pairs)],
         )
-        pairs = list(zip(given, wanted, strict=True))
-        assert got["exact_match"] == pytest.approx(100 * np.mean([exact_match(*p) for p in pairs]))
-        assert got["f1"] == pytest.approx(100 * np.mean([token_f1(*p) for p in pairs]))
+        em, f1 = 100 * np.mean(expected, axis=0)
+        assert got == {"exact_match": pytest.approx(em), "f1": pytest.approx(f1)}
+        seen.update(
+            (bool(squad_words(given)), f1)
+            for (given, _), (_, f1) in zip(pairs, expected, strict=True)
+        )
+    assert min(seen[answered, f1] for answered in (True, False) for f1 in (0, 1)) > 50
 
 
 def test_squad_refuses_rows_in_another_order() -> None:
@@ -153,10 +213,26 @@ def test_squad_refuses_rows_in_another_order() -> None:
         )
 
 
-TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+SEQEVAL = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+
+
+def test_squad_takes_answers_as_the_data_set_has_them() -> None:
+    given = {"id": "a", "prediction_text": "The Gulf"}
+    wanted = {"id": "a", "answers": {"text": ["gulf", "sea"], "answer_start": [4, 9]}}
+    metric = metrics.Squad()
+    assert metric.compute(predictions=[given], references=[wanted])["exact_match"] == 100
+    metric.add(prediction=given, reference=wanted)
+    assert metric.compute()["exact_match"] == 100
+
+
+TAGS = ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"]
 
 
 def test_seqeval_counts_as_the_task_does() -> None:
+    """And as the functions of seqeval in their default mode, of legal and illegal tags alike.
+
+    The metric has no other mode. `test_tagging.py` compares both with the rules of CoNLL-2000.
+    """
     rng = np.random.default_rng(9)
     metric = metrics.Seqeval()
     for case in range(N_CASES):
@@ -169,23 +245,24 @@ def test_seqeval_counts_as_the_task_does() -> None:
         got = computed(metric, case, *names)
         for name in ("f1", "precision", "recall", "accuracy"):
             assert got[f"overall_{name}"] == pytest.approx(expected[name]), names
-        for kind in ("PER", "LOC"):
-            entities = [
-                {
-                    (i, *e)
-                    for i, row in enumerate(rows)
-                    for e in tagging.entities(row)
-                    if e[0] == kind
-                }
-                for rows in names
-            ]
-            if any(entities):
-                both, sizes = len(entities[0] & entities[1]), sum(map(len, entities))
-                assert got[kind]["f1"] == pytest.approx(2 * both / sizes)
-                assert got[kind]["number"] == len(entities[1])
-                assert type(got[kind]["number"]) is int
-            else:
-                assert kind not in got
+        given, wanted = names
+        for name, theirs in SEQEVAL.items():
+            assert got[f"overall_{name}"] == pytest.approx(theirs(wanted, given, zero_division=0))
+        kinds = sorted({tag[2:] for rows in names for row in rows for tag in row} - {""})
+        assert set(got) == {f"overall_{name}" for name in (*SEQEVAL, "accuracy")} | set(kinds)
+        if not kinds:
+            continue
+        each = {
+            name: theirs(wanted, given, average=None, zero_division=0)
+            for name, theirs in SEQEVAL.items()
+        }
+        for place, kind in enumerate(kinds):
+            assert {name: got[kind][name] for name in each} == {
+                name: pytest.approx(scores[place]) for name, scores in each.items()
+            }
+            entities = [e for row in wanted for e in tagging.entities(row) if e[0] == kind]
+            assert got[kind]["number"] == len(entities)
+            assert type(got[kind]["number"]) is int
 
 
 def test_seqeval_names_a_sentence_of_another_length() -> None:
@@ -293,6 +370,60 @@ def test_rouge_is_what_its_definition_says(stem: bool) -> None:
             expected = np.mean([rouge_by_definition(*pair, kind, stem) for pair in pairs])
             assert got[kind] == pytest.approx(expected)
         assert got["use_stemmer"] is stem
+
+
+WITH_CASE = ["Die", "alte", "Mühle,", "mill-wheel", "don't", "3,000", "die", "Die.", "the"]
+
+
+def with_references(draw: random.Random) -> tuple[list[str], list[list[str]]]:
+    """Texts, some of them empty, with as many references each."""
+    n, k = draw.randint(1, 3), draw.randint(1, 3)
+
+    def text(shortest: int) -> str:
+        return " ".join(draw.choices(WITH_CASE, k=draw.randint(shortest, 8)))
+
+    return [text(0) for _ in range(n)], [[text(1) for _ in range(k)] for _ in range(n)]
+
+
+def test_bleu_and_chrf_pass_references_and_options_on() -> None:
+    draw = random.Random(14)
+    for case in range(N_CASES):
+        given, wanted = with_references(draw)
+        columns = [[row[k] for row in wanted] for k in range(len(wanted[0]))]
+        options = {
+            "smooth_method": draw.choice(("exp", "floor", "add-k", "none")),
+            "lowercase": draw.random() < 0.5,
+            "tokenize": draw.choice(("13a", "intl", "char", "none")),
+            "use_effective_order": draw.random() < 0.5,
+        }
+        got = computed(metrics.Sacrebleu(), case, given, wanted, **options)
+        theirs = sacrebleu.corpus_bleu(given, columns, **options)
+        assert got["score"] == pytest.approx(theirs.score), options
+        assert (got["counts"], got["totals"]) == (theirs.counts, theirs.totals)
+        assert (got["sys_len"], got["ref_len"]) == (theirs.sys_len, theirs.ref_len)
+        options = {
+            "char_order": draw.randint(1, 6), "word_order": draw.randint(0, 2),
+            "beta": draw.randint(1, 3),
+        }  # fmt: skip
+        got = computed(metrics.ChrF(), case, given, wanted, **options)
+        theirs = sacrebleu.corpus_chrf(given, columns, **options)
+        assert got["score"] == pytest.approx(theirs.score), options
+
+
+def test_rouge_takes_the_best_reference_of_each_text_and_kind() -> None:
+    draw = random.Random(15)
+    kinds = ("rouge1", "rouge2", "rouge3", "rougeL")
+    scorer = RougeScorer(kinds)
+    for case in range(N_CASES):
+        given, wanted = with_references(draw)
+        got = computed(metrics.Rouge(), case, given, wanted, rouge_types=kinds)
+        rows = [
+            [scorer.score(one, text) for one in ones]
+            for text, ones in zip(given, wanted, strict=True)
+        ]
+        for kind in kinds:
+            best = [max(score[kind].fmeasure for score in row) for row in rows]
+            assert got[kind] == pytest.approx(np.mean(best))
 
 
 def test_of_several_references_the_best_one_counts() -> None:

@@ -361,7 +361,7 @@ def town_tags(i: int) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Case:
     """What a model of a task is taught: row i of a file, by a method.
 
     Of `asked`, which is in no row, it must then say `told`.
@@ -373,8 +373,8 @@ class Lesson:
     method: str = "full"
 
 
-LESSONS = {
-    text_classification.NAME: Lesson(
+CASES = {
+    text_classification.NAME: Case(
         lambda i: {
             "text": around(f"Film {i} was {KINDS[i % 2]}.", i // 2),
             "label": KINDS[i % 2],
@@ -382,7 +382,7 @@ LESSONS = {
         {"text": "Film 99 was lovely."},
         "lovely",
     ),
-    sentence_pairs.NAME: Lesson(
+    sentence_pairs.NAME: Case(
         lambda i: {
             "text": f"They saw film {i}.",
             "text_pair": around(f"It was {KINDS[i % 2]}, {i}.", i // 2),
@@ -391,8 +391,8 @@ LESSONS = {
         {"text": "They saw film 99.", "text_pair": "It was lovely, 99."},
         "lovely",
     ),
-    tagging.NAME: Lesson(town_tags, {"text": "We saw Rome 99."}, "Rome"),
-    question_answering.NAME: Lesson(
+    tagging.NAME: Case(town_tags, {"text": "We saw Rome 99."}, "Rome"),
+    question_answering.NAME: Case(
         lambda i: {
             "context": LONG_WORDS * (i % 3) * 4 + around(f"We saw {TOWNS[i % 3]} on day {i}.", i),
             "question": "Which town?",
@@ -401,7 +401,7 @@ LESSONS = {
         {"question": "Which town?", "context": "We saw Rome on day 99."},
         "Rome",
     ),
-    translation.NAME: Lesson(
+    translation.NAME: Case(
         lambda i: {
             "text": f"We saw {TOWNS[i % 3]} {i}.",
             "translation": f"Wir sahen {TOWNS[i % 3]}.",
@@ -410,7 +410,7 @@ LESSONS = {
         "Wir sahen Rome.",
         "seq2seq",
     ),
-    summarisation.NAME: Lesson(
+    summarisation.NAME: Case(
         lambda i: {
             "text": f"On day {i} we saw {TOWNS[i % 3]}. We left.\nThen it rained.",
             "summary": f"We saw {TOWNS[i % 3]}.",
@@ -431,18 +431,18 @@ QUICKLY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=LESSONS)
+@pytest.fixture(scope="module", params=CASES)
 def taught(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """A task, and the folder of a model that `course adapt` has taught its lesson."""
-    lesson, place = LESSONS[request.param], tmp_path_factory.mktemp("taught")
-    file = jsonl(place / "mine.jsonl", [lesson.row(i) for i in range(60)])
-    settings = {"epochs": 1, "batch_size": 8, **QUICKLY[lesson.method]}
+    """A task, and the folder of a model that `course adapt` has made of its rows."""
+    case, place = CASES[request.param], tmp_path_factory.mktemp("taught")
+    file = jsonl(place / "mine.jsonl", [case.row(i) for i in range(60)])
+    settings = {"epochs": 1, "batch_size": 8, **QUICKLY[case.method]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_RUNS", str(place / "runs"))
         for name, value in settings.items():
-            patch.setitem(METHODS[lesson.method].defaults, name, value)
+            patch.setitem(METHODS[case.method].defaults, name, value)
         _, printed, error = call(
-            "adapt", file, "--out", place / "model", "--method", lesson.method,
+            "adapt", file, "--out", place / "model", "--method", case.method,
             "--model", sources.COURSE_BERT, "--max-length", 48, "--validation", 8,
         )  # fmt: skip
     assert "s of training" in printed, error
@@ -478,11 +478,11 @@ def test_rows_of_a_file_get_what_each_gets_alone(
     """In several calls and batches, beside emoji, text from right to left and odd characters."""
     monkeypatch.setattr(predicting, "_AT_ONCE", 3)
     task, model = taught
-    lesson, last = LESSONS[task], [*LESSONS[task].asked][-1]
-    plain = lesson.asked[last]
+    case, last = CASES[task], [*CASES[task].asked][-1]
+    plain = case.asked[last]
     texts = [plain, f"{EMOJI} {plain} {EMOJI}", f"{HEBREW} {plain} {ARABIC}"]
     texts += [EMOJI, HEBREW, ARABIC, "a\0b\x1b[31m\u202e!", "?!"]
-    rows = [{**lesson.asked, last: text} for text in texts]
+    rows = [{**case.asked, last: text} for text in texts]
     found = predicted(model, rows, tmp_path)
     for row, result in zip(rows, found, strict=True):
         (alone,) = predict_table(model, {name: [text] for name, text in row.items()})
@@ -491,23 +491,23 @@ def test_rows_of_a_file_get_what_each_gets_alone(
             assert result[name] == same, row
         assert result.get("in_full", True) is True
     answers = [said(result, row[last]) for row, result in zip(rows, found, strict=True)]
-    assert answers[0] == lesson.told
-    if lesson.method == "full":  # the others were not taught what to write of emoji
-        assert answers[1:3] == [lesson.told] * 2
+    assert answers[0] == case.told
+    if case.method == "full":  # the others were not taught what to write of emoji
+        assert answers[1:3] == [case.told] * 2
 
 
 def test_of_100_000_characters_all_is_searched_or_the_beginning_read(taught, tmp_path) -> None:
     task, model = taught
-    lesson, last = LESSONS[task], [*LESSONS[task].asked][-1]
-    end = lesson.asked[last]
+    case, last = CASES[task], [*CASES[task].asked][-1]
+    end = case.asked[last]
     long = (LONG_WORDS * 2_000)[: 100_000 - len(end)] + end
     if task in (tagging.NAME, question_answering.NAME):
-        (found,) = predicted(model, [{**lesson.asked, last: long}], tmp_path)
-        assert said(found, long) == lesson.told
+        (found,) = predicted(model, [{**case.asked, last: long}], tmp_path)
+        assert said(found, long) == case.told
         assert found.get("end", 100_000) > 99_900
         return
-    rows = [{**lesson.asked, last: text} for text in (long, long[:3_000])]
-    rows += [dict.fromkeys(lesson.asked, text) for text in (long, long[:3_000])]
+    rows = [{**case.asked, last: text} for text in (long, long[:3_000])]
+    rows += [dict.fromkeys(case.asked, text) for text in (long, long[:3_000])]
     found = predicted(model, rows, tmp_path)
     assert not any(result["in_full"] for result in found)
     for whole, beginning in (found[:2], found[2:]):
@@ -517,7 +517,7 @@ def test_of_100_000_characters_all_is_searched_or_the_beginning_read(taught, tmp
 @pytest.mark.parametrize("cell", ["", " \u200d\n", None, 5, ["a"], "bad\ud83d"], ids=repr)
 def test_a_cell_without_text_is_named(taught, tmp_path: Path, cell: Any) -> None:
     task, model = taught
-    asked = LESSONS[task].asked
+    asked = CASES[task].asked
     for column in asked:
         table = {name: [text, text] for name, text in asked.items()} | {column: ["a", cell]}
         message = rf"Row 2: the {column} (is empty or not a text|holds half a character)"
@@ -533,7 +533,7 @@ def test_a_cell_without_text_is_named(taught, tmp_path: Path, cell: Any) -> None
 
 def test_a_column_that_is_missing_is_named(taught, tmp_path: Path) -> None:
     task, model = taught
-    asked = LESSONS[task].asked
+    asked = CASES[task].asked
     for column in asked:
         row = {("sentence" if name == column else name): text for name, text in asked.items()}
         error = call("predict", model, jsonl(tmp_path / "in.jsonl", [row]))[2]
@@ -546,8 +546,8 @@ def test_a_pair_is_cut_as_the_library_cuts_it() -> None:
     rng = np.random.default_rng(0)
     for max_length in range(8, 24):
         pairs = [tuple("film " * n for n in rng.integers(0, 25, size=2)) for _ in range(60)]
-        theirs = tokenizer(*map(list, zip(*pairs, strict=True)), truncation=True,
-                           max_length=max_length)  # fmt: skip
+        sides = map(list, zip(*pairs, strict=True))
+        theirs = tokenizer(*sides, truncation=True, max_length=max_length)
         ours = tokenise(pairs, MODEL, max_length)
         assert ours.input_ids == theirs["input_ids"]
         assert ours.segments == theirs["token_type_ids"]

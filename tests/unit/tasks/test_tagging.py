@@ -8,6 +8,7 @@ from datasets import ClassLabel, Dataset, Features, Sequence, Value
 from seqeval.metrics import f1_score, precision_score, recall_score
 
 from utils.errors import CourseError
+from utils.metrics import Seqeval
 from utils.tasks import tagging, task_of
 from utils.tasks.tagging import Examples, entities, load, score, subset
 
@@ -36,7 +37,7 @@ def test_entities_by_the_rules_of_conll(tags: str, expected: set) -> None:
 
 def test_scores_equal_those_of_seqeval_on_random_tags() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(300):
+    for _ in range(2000):
         lengths = rng.integers(1, 9, size=rng.integers(1, 6))
         true = [rng.integers(0, 5, size=n) for n in lengths]
         found = [np.where(rng.random(len(t)) < 0.6, t, rng.integers(0, 5, len(t))) for t in true]
@@ -50,6 +51,67 @@ def test_scores_equal_those_of_seqeval_on_random_tags() -> None:
             assert metrics[name] == pytest.approx(theirs(*named, zero_division=0)), named
         assert answers["entities"].shape == (len(true), 3)
         assert metrics["accuracy"] == np.mean(np.concatenate(true) == np.concatenate(found))
+
+
+ENDS = {("B", "B"), ("B", "O"), ("I", "B"), ("I", "O")}
+STARTS = {("B", "B"), ("I", "B"), ("O", "B"), ("O", "I")}
+"""Letters of two neighbours between which an entity ends or starts, by the script of CoNLL-2000
+(Tjong Kim Sang and Buchholz, 2000); it also does where the type changes."""
+
+
+def borders(before: str, now: str) -> tuple[bool, bool]:
+    """Whether an entity ends before the word tagged `now`, and whether one starts with it."""
+    (last, last_type), (letter, type_) = (tag.split("-", 1) for tag in (before + "-", now + "-"))
+    changes = last_type != type_
+    ends = (last, letter) in ENDS or (last != "O" and changes)
+    return ends, (last, letter) in STARTS or (letter != "O" and changes)
+
+
+def conlleval(true: list[str], found: list[str]) -> tuple[int, int, int]:
+    """Entities of a sentence that are right, predicted and there, in one pass over its words.
+
+    An entity is right if both sides start it at the same word with the same type and end it
+    together. Nothing is listed and no entity is compared with another.
+    """
+    right = predicted = real = 0
+    agree, before = False, ("O", "O")
+    for now in [*zip(true, found, strict=True), ("O", "O")]:
+        (ends, starts), (found_ends, found_starts) = map(borders, before, now)
+        if ends or found_ends:
+            right += agree and ends and found_ends
+            agree = False
+        if starts and found_starts:
+            agree = now[0].partition("-")[2] == now[1].partition("-")[2]
+        real, predicted, before = real + starts, predicted + found_starts, now
+    return right, predicted, real
+
+
+def test_entities_are_those_of_the_script_of_conll_in_illegal_tags_too() -> None:
+    """By the task and by the metric, of tags drawn at random and of such with a few changes."""
+    rng = np.random.default_rng(1)
+    for _ in range(2000):  # of three sentences each
+        lengths = rng.integers(1, 10, size=3)
+        likely = rng.dirichlet(np.ones(len(SOCIAL)) / 2)
+        true = [rng.choice(len(SOCIAL), size=n, p=likely) for n in lengths]
+        kept = rng.random()
+        found = [
+            np.where(rng.random(len(row)) < kept, row, rng.choice(len(SOCIAL), len(row), p=likely))
+            for row in true
+        ]
+        sides = [[[SOCIAL[tag] for tag in row] for row in side] for side in (true, found)]
+        expected = [conlleval(*pair) for pair in zip(*sides, strict=True)]
+        metrics, answers = score(np.concatenate(found), tagged(SOCIAL, *map(" ".join, sides[0])))
+        assert answers["entities"].tolist() == [list(row) for row in expected], sides
+        right, predicted, real = np.sum(expected, axis=0)
+        scores = {
+            "precision": right / predicted if predicted else 0,
+            "recall": right / real if real else 0,
+            "f1": 2 * right / (predicted + real) if predicted + real else 0,
+        }
+        theirs = Seqeval()._compute(predictions=sides[1], references=sides[0])
+        for name, value in scores.items():
+            assert metrics[name] == pytest.approx(value), sides
+            assert theirs[f"overall_{name}"] == pytest.approx(value), sides
 
 
 def test_nothing_found_and_nothing_to_find() -> None:
