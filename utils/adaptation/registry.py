@@ -277,6 +277,15 @@ METHODS: dict[str, Method] = {
             tasks=_WITH_SPANS,
         ),
         _fine_tuning(
+            "full-short",
+            "Fine-tuning, BERT's recipe",
+            "full",
+            [2e-5, 3e-5, 5e-5],
+            epochs=3,
+            min_updates=1,
+            dropout=0.1,
+        ),
+        _fine_tuning(
             "full-long",
             "Fine-tuning, 20 epochs",
             "full",

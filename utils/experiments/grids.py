@@ -238,7 +238,7 @@ LADDER: tuple[str, ...] = (
     *("frozen-cls", "frozen", "frozen-int8", "frozen-second-to-last", "frozen-last-four"),
     *("frozen-mixture-last-four", "frozen-mixture"),
     *("bitfit", "lora", "adapters", "top-layers", "gradual-unfreezing", "layer-decay"),
-    *("full", "full-long", "further-pretraining", "random-init"),
+    *("full", "full-short", "full-long", "further-pretraining", "random-init"),
 )
 """The methods of lesson 05, from the one that learns nothing to the one that learns everything."""
 
@@ -247,20 +247,19 @@ _COSTLY: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
         (*LADDER[10:16], "further-pretraining", "random-init"), ((64, 2000), (_SST2, _CONLL))
     ),
     "lora": ((64, 2000), (_SST2, _AG_NEWS, _CONLL, _WNUT)),
+    "full-short": ((64, 500), (_SST2, _CONLL)),  # with more labels as many updates as `full`
     "full-long": ((500,), (_SST2, _AG_NEWS)),  # with fewer labels no more updates than `full`
 }
 """Methods that cost as much as fine-tuning: the numbers of labels at which they are run, and the
 data sets where none are asked for."""
 
+_SLOW = ("gradual-unfreezing", "layer-decay", "full-short", "full-long", "further-pretraining")
 _SHORT: dict[str, tuple[str, ...]] = {
     "smoke": ("tfidf", "frozen-cls", "frozen", "frozen-mixture", "lora", "full"),
-    "quick": tuple(
-        name
-        for name in LADDER
-        if name not in ("gradual-unfreezing", "layer-decay", "full-long", "further-pretraining")
-    ),
+    "quick": tuple(name for name in LADDER if name not in _SLOW),
 }
-"""What is run of the ladder in small profiles: only with the most labels, and not the slowest."""
+"""What is run of the ladder in small profiles: only with the most labels, not the slowest ways, nor
+those that differ only by their number of updates."""
 
 
 def ladder(
@@ -697,7 +696,7 @@ _SHAPES: dict[str, Hyper] = {
 
 _TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, int, int]] = {
     "smoke": ((200,), 20, 20, 20, 10),
-    "quick": ((500,), 100, 100, 600, 150),
+    "quick": ((500,), 100, 100, 500, 100),
     "full": ((2000, None), 500, None, 3000, 3000),
 }
 """Training pairs, limits of the validation and the reported split, and updates with few pairs, of

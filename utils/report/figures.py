@@ -273,6 +273,8 @@ _ADDED_LATER = (
     *(name for name in METHODS if name.startswith("probe-")),
     "frozen-int8",
     "further-pretraining",
+    "full-short",
+    "seq2seq-unsmoothed",
 )
 """Their styles come after those of the other methods, so that published figures keep theirs."""
 
