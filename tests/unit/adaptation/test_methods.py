@@ -22,7 +22,7 @@ def splits():
     return load("stanfordnlp/sst2", profile="smoke", validation_limit=24, test_limit=60)
 
 
-def problem(splits, n=16, cache=None, **hyper) -> Problem:
+def problem(splits, n=16, **hyper) -> Problem:
     return Problem(
         train=subset(splits.train, n, 0),
         validation=splits.validation,
@@ -32,7 +32,6 @@ def problem(splits, n=16, cache=None, **hyper) -> Problem:
         max_length=64,
         hyper=hyper,
         model_path=MODEL,
-        cache=cache,
     )
 
 
@@ -80,17 +79,6 @@ def test_padding_does_not_change_features(splits):
     for row, text in zip(together, splits.test.texts[:8], strict=True):
         alone, _ = extract(problem(splits), [text])
         np.testing.assert_allclose(alone[0], row, atol=1e-5)
-
-
-def test_cached_features_equal_fresh_ones(splits, tmp_path):
-    texts = splits.test.texts[:6]
-    fresh, cost = extract(problem(splits, cache=tmp_path), texts)
-    cached, cached_cost = extract(problem(splits, cache=tmp_path), texts)
-    np.testing.assert_array_equal(fresh, cached)
-    assert cost == cached_cost
-    assert len(list(tmp_path.rglob("*.npy"))) == 1
-    extract(problem(splits, cache=tmp_path), texts[::-1])
-    assert len(list(tmp_path.rglob("*.npy"))) == 2
 
 
 def test_mean_pooling_leaves_padding_out():
@@ -159,13 +147,6 @@ def test_trained_methods_report_their_cost(splits, name):
 def test_the_same_seed_gives_the_same_predictions(splits):
     runs = [get_method("full").fit(problem(splits, learning_rate=1e-4, **TINY)) for _ in range(2)]
     np.testing.assert_array_equal(runs[0].predictions, runs[1].predictions)
-
-
-def test_a_handful_of_examples_is_memorised(splits):
-    few = subset(splits.train, 8, 0)
-    hyper = {**TINY, "min_updates": 25, "learning_rate": 3e-4}
-    outcome = get_method("full").fit(Problem(few, few, few, 2, 0, 64, hyper, MODEL))
-    assert (outcome.predictions.argmax(axis=1) == few.labels).all()
 
 
 def test_all_tunable_methods_have_as_many_candidates():

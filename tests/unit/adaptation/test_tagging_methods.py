@@ -1,19 +1,24 @@
 """Tagging with an encoder: words and their pieces, what is cut off, what is learned."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from utils import sources
-from utils.adaptation import Problem, get_method, methods_for
-from utils.adaptation.batching import tokenise
-from utils.adaptation.encoder import at_words
+from utils.adaptation import Problem, fine_tuning, get_method, methods_for
+from utils.adaptation.encoder import at_words, load_encoder
 from utils.adaptation.features import extract
+from utils.pretraining.masking import IGNORED
 from utils.tasks.tagging import Examples, score
 
 MODEL, _ = sources.model_path(sources.MINILM)
+TOKENIZER = AutoTokenizer.from_pretrained(MODEL)
 NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 PEOPLE = ["Ada", "Grace", "Alan", "Kurt", "Emmy", "Sofia", "Carl", "Paul"]
 CITIES = ["Paris", "Göttingen", "Zagreb", "Oslo", "Turin", "Quito", "Hanoi", "Lima"]
@@ -41,22 +46,43 @@ TRAINING = {
 }  # fmt: skip
 
 
-def test_words_are_found_at_their_first_pieces() -> None:
-    texts = [["unaffordable", "housing", "—", "in", "Zürich"], ["Ok"], ["a" * 90, "b", "c"]]
-    found = tokenise(texts, MODEL, 64)
-    alone = [[tokenise([[word]], MODEL, 64).input_ids[0][1:-1] for word in text] for text in texts]
-    assert found.words is not None
-    for ids, places, pieces in zip(found.input_ids, found.words, alone, strict=True):
-        for place, of_word in zip(places, pieces, strict=True):
-            assert ids[place : place + len(of_word)] == of_word
-    assert max(len(of_word) for of_word in alone[0]) > 1
-    batch = found.batch([0, 1])
-    assert batch["words"][1].tolist() == [1, -1, -1, -1, -1]
+words = st.one_of(
+    st.sampled_from(["unaffordable", "housing", "Zürich", "—", "don't", "第三", "\u200b", "", "a"]),
+    st.text(max_size=8),
+)
+tagged_words = st.lists(st.tuples(words, st.integers(0, len(NAMES) - 1)), min_size=1, max_size=12)
 
 
-def test_a_word_without_pieces_and_words_cut_off_have_no_place() -> None:
-    found = tokenise([["one", "\u200b", "two", "three"]], MODEL, 4)
-    assert found.words == [[1, -1, 2, -1]]
+@pytest.fixture(scope="module")
+def encoder() -> Any:
+    return load_encoder(MODEL)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(tagged_words, min_size=1, max_size=5), st.integers(3, 24))
+@example([[("one", 1), ("\u200b", 2), ("two", 3), ("three", 4)], [("one", 1)]], 4)
+def test_each_tag_is_learned_at_the_first_piece_of_its_word(encoder, tagged, length: int) -> None:
+    """Words are cut into pieces one by one here, and put together by hand."""
+    texts = [[word for word, _ in sentence] for sentence in tagged]
+    tags = [np.array([tag for _, tag in sentence]) for sentence in tagged]
+    data = Examples(texts, tags, NAMES)
+    with pytest.MonkeyPatch.context() as patch:  # loading it anew takes longer than all the rest
+        patch.setattr(AutoTokenizer, "from_pretrained", lambda path: TOKENIZER)
+        training = fine_tuning._label_training(problem(data, data, length), encoder)
+    inputs, labels = training.make_batch(np.arange(len(data)))
+    for i, sentence in enumerate(tagged):
+        ids, places, learned = [TOKENIZER.cls_token_id], [], []
+        for word, tag in sentence:
+            pieces = TOKENIZER(word, add_special_tokens=False)["input_ids"]
+            is_kept = bool(pieces) and len(ids) < length - 1
+            places.append(len(ids) if is_kept else -1)
+            learned.append(tag if is_kept else IGNORED)
+            ids += pieces
+        ids = [*ids[: length - 1], TOKENIZER.sep_token_id]
+        assert inputs["input_ids"][i, inputs["attention_mask"][i] == 1].tolist() == ids
+        n_added = labels.shape[1] - len(sentence)
+        assert inputs["words"][i].tolist() == [*places, *[-1] * n_added]
+        assert labels[i].tolist() == [*learned, *[IGNORED] * n_added]
 
 
 def test_vectors_at_words() -> None:
@@ -89,14 +115,6 @@ def test_words_beyond_the_longest_length_are_no_entities(name: str) -> None:
     long = replace(train, texts=[["Ada"] * 7 for _ in range(16)])
     outcome = get_method(name).fit(problem(train, long, max_length=5, **hyper))
     assert (outcome.predictions.reshape(16, 7)[:, 3:] == 0).all()
-
-
-def test_shuffled_tags_teach_nothing() -> None:
-    rng = np.random.default_rng(0)
-    train, test = sentences(40), sentences(30, seed=1)
-    shuffled = replace(train, tags=[rng.permutation(row) for row in train.tags])
-    outcome = get_method("frozen").fit(problem(shuffled, test, C=0.1))
-    assert score(outcome.predictions, test)[0]["f1"] < 0.2
 
 
 def test_word_lookup_knows_what_it_has_seen() -> None:
