@@ -464,15 +464,15 @@ show_figure(figure)
 # park weight that it does not need on the end of the sentence.
 #
 # In JupyterLab or Colab, choose a layer and a head, and click on a subword of the *translation*, which
-# stands behind the arrow:
+# stands before the arrow:
 
 # %%
 from utils.lesson import show_attention
 
-joined = [*names[1], "→", *names[0]]
-at = len(names[1]) + 1
+joined = [*names[0], "←", *names[1]]
+n_written = len(names[0])
 between = np.zeros((*all_weights.shape[:2], len(joined), len(joined)))
-between[:, :, at:, : at - 1] = all_weights
+between[:, :, :n_written, n_written + 1 :] = all_weights
 show_attention(joined, between)
 
 # %% [markdown]
