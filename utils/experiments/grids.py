@@ -732,9 +732,9 @@ def translations(
 ) -> Grid:
     """Encoder–decoders from scratch, after denoising and with a pre-trained encoder: lesson 08.
 
-    With all pairs (`None` in `n_train`) there is no further text to learn from, and of what is
-    trained only the one from scratch is run. What label smoothing does is measured in the profile
-    `full`. What is left out can be asked for by its name.
+    With all pairs (`None` in `n_train`) there is no further text to learn from, so that denoising
+    is left out. A warm start with all pairs, and training without label smoothing except with few
+    pairs in the profile `full`, have to be asked for by name.
     """
     sizes, validation_limit, test_limit, *_ = _TRANSLATIONS[check(profile)]
     n_seeds = seeds or (3 if profile == "full" else 1)
@@ -743,11 +743,14 @@ def translations(
         """Whether another seed changes anything: weights, or which pairs there are."""
         return method.startswith("seq2seq") or (method == "word-by-word" and n is not None)
 
-    def usual(n: int | None) -> list[str]:
-        left_out = {"seq2seq-unsmoothed"} if profile != "full" else set()
-        if n is None:
-            left_out = {"seq2seq-unsmoothed", "seq2seq-denoising", "seq2seq-warm-start"}
-        return [name for name in methods_for(translation.NAME) if name not in left_out]
+    def wanted(method: str, n: int | None) -> bool:
+        if n is None and method == "seq2seq-denoising":
+            return False
+        if methods is not None:
+            return True
+        if method == "seq2seq-unsmoothed":
+            return profile == "full" and n is not None
+        return n is not None or method != "seq2seq-warm-start"
 
     cells = [
         Spec(
@@ -766,7 +769,8 @@ def translations(
         )
         for n in n_train or sizes
         for dataset in datasets or translation.DATASETS
-        for method in methods or usual(n)
+        for method in methods or methods_for(translation.NAME)
+        if wanted(method, n)
         for seed in range(first_seed, first_seed + (n_seeds if draws(method, n) else 1))
     ]
     return Grid("translations", cells)

@@ -38,7 +38,9 @@ def trials_table(records: Iterable[Record]) -> Table:
         )
         trials.sort(key=lambda each: [each.spec.hyper[name] for name in differing])
         for record in trials:
-            tried = ", ".join(f"{_words(name)} {record.spec.hyper[name]:g}" for name in differing)
+            tried = ", ".join(
+                f"{name.replace('_', ' ')} {record.spec.hyper[name]:g}" for name in differing
+            )
             score = formatting.percent(record.score)
             rows.append([dataset, title(method), size_label(n or None), tried, score])
     return Table(
@@ -51,7 +53,3 @@ def trials_table(records: Iterable[Record]) -> Table:
             "labels tried that is not below its own, or of the largest one."
         ],
     )
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
