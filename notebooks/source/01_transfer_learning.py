@@ -147,7 +147,7 @@ show_source(TextClassifier)
 # | $h_{bt}$ | `hidden_states` | (batch, length, d_model) | `test_mean_pooling_leaves_padding_out` |
 # | $m_{bt}$ | `attention_mask` | (batch, length) | `test_padding_does_not_change_features` |
 # | $\bar h_b = f_\theta(x_b)$ | result of `mean_pool` | (batch, d_model) | `test_features_equal_those_of_sentence_transformers` |
-# | $g_\phi(\bar h_b)$ | `logits` | (batch, n_classes) | `test_a_handful_of_examples_is_memorised` |
+# | $g_\phi(\bar h_b)$ | `logits` | (batch, n_classes) | `test_a_set_that_can_be_memorised_is` |
 # | $\theta$ | `encoder.parameters()` | 22.6 million numbers | `test_random_initialisation_has_the_same_shape_and_other_weights` |
 #
 # The tests stand in `tests/unit/adaptation/`.

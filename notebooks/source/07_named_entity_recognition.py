@@ -190,7 +190,7 @@ show_source(at_words)
 #
 # | symbol | variable | shape | asserted by the test |
 # |---|---|---|---|
-# | $F$ | `Tokenised.words` | ragged, (n_words,) | `test_words_are_found_at_their_first_pieces` |
+# | $F$ | `Tokenised.words` | ragged, (n_words,) | `test_each_tag_is_learned_at_the_first_piece_of_its_word` |
 # | $\log p_t$ | `tag_scores(…)` | (n_words, n_tags) | `test_scores_of_tags_agree_with_predict` |
 # | $M$, legal steps | `legal_steps(names)` | (n_tags, n_tags) | `test_legal_sequences_are_those_of_the_rule` |
 # | $\hat y$ | `best_legal_tags(…)` | (n_words,) | `test_the_best_legal_sequence_is_that_of_a_full_search` |
