@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from utils import runtime
+
 Cut = Literal["head", "tail", "head+tail"]
 """What is kept of a text that is too long."""
 
@@ -153,6 +155,23 @@ def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[n
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
+
+
+def by_tokens(lengths: NDArray[np.int64], budget: int | None = None) -> Iterator[NDArray[np.int64]]:
+    """The same with as many texts at a time as have `budget` tokens, padding included, or with one.
+
+    Without a budget that of the device. On a CPU 2,048: what a layer makes of so many tokens stays
+    in the cache of a core. Texts of 141 tokens took MiniLM 1.47 times as long 64 at a time, those
+    of 25 tokens 1.07 times (one thread, medians of interleaved runs).
+    """
+    if budget is None:
+        budget = 2**11 if runtime.device().type == "cpu" else 2**15
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        n = max(1, budget // max(1, int(lengths[order[start]])))
+        yield order[start : start + n]
+        start += n
 
 
 def training_batches(

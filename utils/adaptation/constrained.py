@@ -55,16 +55,14 @@ def best_legal_tags(
     return np.array(tags[::-1])
 
 
-def tag_scores(
-    classifier: Classifier, texts: Sequence[list[str]], batch_size: int = 64
-) -> list[NDArray[np.float32]]:
+def tag_scores(classifier: Classifier, texts: Sequence[list[str]]) -> list[NDArray[np.float32]]:
     """Log-probabilities of the tags of each sentence's words, (n_words, n_tags) each.
 
     A word beyond the longest length is surely `O`, which is tag 0.
     """
     tokenised = tokenise(texts, classifier.path, classifier.max_length)
     found: dict[int, NDArray[np.float32]] = {}
-    for indices, inputs, logits in logits_of(classifier.model, tokenised, batch_size):
+    for indices, inputs, logits in logits_of(classifier.model, tokenised):
         scores = logits.log_softmax(dim=-1).cpu()
         unread = inputs["words"].cpu() < 0
         scores[unread] = -torch.inf

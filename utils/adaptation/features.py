@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from utils import runtime
 from utils.adaptation.baselines import all_classes, logistic_regression
-from utils.adaptation.batching import Texts, Tokenised, by_length, tokenise
+from utils.adaptation.batching import Texts, Tokenised, by_length, by_tokens, tokenise
 from utils.adaptation.encoder import at_words, forward_flops, load_encoder, mean_pool
 from utils.adaptation.method import Outcome, Problem
 from utils.adaptation.mixture import LayerMixture
 from utils.errors import CourseError
 from utils.tasks import tagging
 
-_BATCH_SIZE = 64
+_BATCH_IN_INT8 = 64
+"""Texts at a time in whole numbers: rounded by what else is in a batch, they depend on it."""
 
 SHARED_BYTES = 2**29
 """Features of all layers are kept together, for whichever is asked for, up to this size."""
@@ -141,7 +142,7 @@ def extract(
     n_parameters = float(sum(p.numel() for p in encoder.parameters()))
     encoder = in_int8(encoder) if int8 else in_float32(encoder)
     tokenised = tokenise(texts, problem.model_path, problem.max_length)
-    features, cost = compute(encoder, tokenised, wanted)
+    features, cost = compute(encoder, tokenised, wanted, int8=int8)
     cost |= {"wall_seconds": time.perf_counter() - start, "parameters": n_parameters}
     if cached is not None:
         runtime.write_atomically(cached.with_suffix(".json"), json.dumps(cost))
@@ -202,7 +203,7 @@ def in_int8(encoder: nn.Module) -> nn.Module:
 
 
 def compute(
-    encoder: Any, tokenised: Tokenised, pooling: Pooling = "mean"
+    encoder: Any, tokenised: Tokenised, pooling: Pooling = "mean", *, int8: bool = False
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
     """The features of `extract` by an encoder that is there already; their tokens and FLOPs.
 
@@ -210,8 +211,9 @@ def compute(
     """
     found: dict[int, NDArray[np.float32]] = {}
     flops, tokens = 0.0, 0
+    lengths = tokenised.lengths()
     with torch.inference_mode():
-        for indices in by_length(tokenised.lengths(), _BATCH_SIZE):
+        for indices in by_length(lengths, _BATCH_IN_INT8) if int8 else by_tokens(lengths):
             batch = tokenised.batch(indices.tolist(), encoder.device)
             words = batch.pop("words", None)
             output = encoder(**batch, output_hidden_states=pooling in ("layers", "all"))

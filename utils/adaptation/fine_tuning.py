@@ -10,7 +10,7 @@ from torch import nn
 
 from utils import runtime
 from utils.adaptation import lower_layers, parts
-from utils.adaptation.batching import Tokenised, by_length, fill, tokenise, training_batches
+from utils.adaptation.batching import Tokenised, by_tokens, fill, tokenise, training_batches
 from utils.adaptation.classifier import Classifier, check_savable
 from utils.adaptation.encoder import TextClassifier, WordClassifier, forward_flops, load_encoder
 from utils.adaptation.method import Outcome, Problem
@@ -25,8 +25,6 @@ from utils.adaptation.training import (
 )
 from utils.pretraining.masking import IGNORED
 from utils.tasks import get_task, question_answering, tagging
-
-_PREDICTION_BATCH = 64
 
 
 def full(problem: Problem) -> Outcome:
@@ -193,14 +191,14 @@ def predict(model: nn.Module, tokenised: Tokenised) -> NDArray[Any]:
 
 
 def logits_of(
-    model: nn.Module, tokenised: Tokenised, batch_size: int = _PREDICTION_BATCH
+    model: nn.Module, tokenised: Tokenised
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, torch.Tensor], torch.Tensor]]:
     """Numbers of the texts of a batch, its inputs, and its logits in float32, on the device.
 
     Leaves the model in `eval` mode.
     """
     model.eval()
-    for indices in by_length(tokenised.lengths(), batch_size):
+    for indices in by_tokens(tokenised.lengths()):
         inputs = _inputs(tokenised, indices)
         with torch.inference_mode():
             logits = model(**inputs).float()

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from utils.adaptation import parts
-from utils.adaptation.batching import Tokenised, by_length
+from utils.adaptation.batching import Tokenised, by_tokens
 from utils.adaptation.encoder import forward_flops
 from utils.adaptation.features import SHARED_BYTES
-
-_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def _states(encoder: Any, tokenised: Tokenised) -> tuple[Tensor, float]:
     share, lengths = parts.frozen_share(encoder), tokenised.lengths()
     found: dict[int, Tensor] = {}
     flops = 0.0
-    for indices in by_length(lengths, _BATCH_SIZE):
+    for indices in by_tokens(lengths):
         batch = tokenised.batch(indices.tolist(), encoder.device)
         batch.pop("words", None)
         hidden = below(**batch).last_hidden_state

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from utils import runtime
-from utils.adaptation.batching import by_length, fill
+from utils.adaptation.batching import by_tokens, fill
 from utils.adaptation.encoder import load_encoder
 from utils.adaptation.kept import seal, unseal
 from utils.adaptation.method import Problem
@@ -20,7 +20,6 @@ from utils.adaptation.training import Batch, Trainable
 from utils.tasks.question_answering import METRIC, Examples, score
 from utils.tasks.spans import Span, Window, decode, longest_question, make_windows
 
-_BATCH_SIZE = 32
 SETTINGS, _HEAD = "reader.json", "span_head.safetensors"
 
 
@@ -114,7 +113,7 @@ class Reader:
         found: dict[int, NDArray[np.float32]] = {}
         lengths = np.array([len(window.input_ids) for window in windows])
         with torch.inference_mode():
-            for indices in by_length(lengths, _BATCH_SIZE):
+            for indices in by_tokens(lengths):
                 inputs = self.inputs([windows[i] for i in indices])
                 rows = self.model(**inputs).float().cpu().numpy()
                 found |= {i: row[:, : lengths[i]] for i, row in zip(indices, rows, strict=True)}

@@ -303,8 +303,8 @@ def feature_speed(work: Work, n_pairs: int = N_PAIRS_OF_FEATURES) -> Iterator[Sp
         "feature-extraction", model=str(work.path), dtype=torch.float32, device=device
     )
 
-    def ours(model: Any) -> Callable[[list[str]], NDArray[Any]]:
-        return lambda texts: compute(model, tokenise(texts, work.path, MAX_LENGTH))[0]
+    def ours(model: Any, int8: bool = False) -> Callable[[list[str]], NDArray[Any]]:
+        return lambda texts: compute(model, tokenise(texts, work.path, MAX_LENGTH), int8=int8)[0]
 
     def encode(texts: list[str]) -> NDArray[Any]:
         return np.asarray(library.encode(texts, show_progress_bar=False))
@@ -316,7 +316,8 @@ def feature_speed(work: Work, n_pairs: int = N_PAIRS_OF_FEATURES) -> Iterator[Sp
 
     sides = [("float32", ours(encoder), "encode", encode)]
     if device.type == "cpu":
-        sides.append(("int8", ours(in_int8(load_encoder(work.path).eval())), "encode", encode))
+        in_8_bits = ours(in_int8(load_encoder(work.path).eval()), int8=True)
+        sides.append(("int8", in_8_bits, "encode", encode))
     sides.append(("float32", ours(encoder), "feature-extraction pipeline", piped))
     for precision, one, name, other in sides:
         timed = compare_speed(

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils import sources
-from utils.adaptation.batching import Tokenised, by_length, shorten, tokenise, training_batches
+from utils.adaptation.batching import (
+    Tokenised,
+    by_length,
+    by_tokens,
+    shorten,
+    tokenise,
+    training_batches,
+)
 
 MODEL, _ = sources.model_path(sources.MINILM)
 
@@ -57,6 +64,18 @@ def test_ordering_by_length_keeps_every_example(lengths, batch_size):
     order = np.concatenate(list(by_length(lengths, batch_size)))
     assert sorted(order) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
+
+
+@given(lengths=lengths_strategy, budget=st.integers(1, 200))
+def test_batches_hold_as_many_texts_as_the_budget_allows(lengths, budget):
+    batches = list(by_tokens(lengths, budget))
+    order = np.concatenate(batches)
+    assert sorted(order) == list(range(len(lengths)))
+    assert (np.diff(lengths[order]) <= 0).all()
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
+    for batch in batches[:-1]:  # one text more would have been too many
+        assert (len(batch) + 1) * lengths[batch].max() > budget
 
 
 def test_a_batch_is_padded_to_its_longest_text():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from utils import runtime, sources
+from utils.adaptation import fine_tuning
+from utils.adaptation.batching import by_tokens
 from utils.adaptation.classifier import Classifier
 from utils.adaptation.constrained import (
     best_legal_tags,
@@ -61,13 +63,15 @@ def test_a_legal_argmax_stays_as_it_is() -> None:
     ]  # fmt: skip
 
 
-def test_scores_of_tags_agree_with_predict() -> None:
+def test_scores_of_tags_agree_with_predict(monkeypatch) -> None:
     runtime.seed_everything(0)
     folder, _ = sources.model_path(sources.MINILM)
     model = WordClassifier(load_encoder(folder), len(NAMES)).to(runtime.device()).eval()
     classifier = Classifier(model, folder, "tagging", NAMES, 8)
     texts = [["Ada", "sings"], ["Zürich", "unaffordably", "far", "off", "and", "cold"], ["x"]]
-    scores = tag_scores(classifier, texts, batch_size=2)
+    with monkeypatch.context() as patch:  # the longest sentence alone, then both others
+        patch.setattr(fine_tuning, "by_tokens", lambda lengths: by_tokens(lengths, 10))
+        scores = tag_scores(classifier, texts)
     assert [row.shape for row in scores] == [(len(text), len(NAMES)) for text in texts]
     tags, in_full = classifier.predict(texts)
     assert np.concatenate([row.argmax(axis=1) for row in scores]).tolist() == tags.tolist()

@@ -58,9 +58,9 @@ def n_passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each pass of an encoder."""
     passes = []
 
-    def counted(encoder, tokenised, pooling):
+    def counted(encoder, tokenised, pooling, **options):
         passes.append(pooling)
-        return compute(encoder, tokenised, pooling)
+        return compute(encoder, tokenised, pooling, **options)
 
     monkeypatch.setattr(features, "compute", counted)
     return passes
