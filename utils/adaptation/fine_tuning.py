@@ -135,13 +135,14 @@ def _label_training(problem: Problem, encoder: Any) -> Trainable:
     short = lower_layers.shorten(model, tokenised, validation)
 
     def make_batch(indices: NDArray[np.int64]) -> Batch:
-        inputs = _inputs(short.train, indices)
+        inputs = short.train.batch(indices.tolist())  # on the CPU: nothing waits for the GPU
         if tags_words:
             tags = fill([problem.train.tags[i] for i in indices], IGNORED)
-            labels = tags.masked_fill(inputs["words"].cpu() < 0, IGNORED)
+            labels = tags.masked_fill(inputs["words"] < 0, IGNORED)
         else:
             labels = torch.from_numpy(problem.train.labels[indices])
-        return inputs, labels.to(runtime.device())
+        device = runtime.device()
+        return {name: each.to(device) for name, each in inputs.items()}, labels.to(device)
 
     def validate(model: nn.Module) -> float:
         metrics, _ = task.score(predict(model, short.validation), problem.validation)
@@ -199,11 +200,7 @@ def logits_of(
     """
     model.eval()
     for indices in by_tokens(tokenised.lengths()):
-        inputs = _inputs(tokenised, indices)
+        inputs = tokenised.batch(indices.tolist(), runtime.device())
         with torch.inference_mode():
             logits = model(**inputs).float()
         yield indices, inputs, logits
-
-
-def _inputs(tokenised: Tokenised, indices: NDArray[np.int64]) -> dict[str, torch.Tensor]:
-    return tokenised.batch(indices.tolist(), runtime.device())

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from utils import runtime
 from utils.adaptation import METHODS, Problem, get_method
 from utils.adaptation.batching import tokenise, training_batches
-from utils.adaptation.encoder import TextClassifier, load_encoder
+from utils.adaptation.encoder import TextClassifier, forward_flops, load_encoder
 from utils.adaptation.features import compute, in_float32, in_int8
 from utils.adaptation.fine_tuning import predict
 from utils.adaptation.training import Settings, train
-from utils.experiments.speed import SpeedComparison, compare_speed
+from utils.experiments.speed import SpeedComparison, compare_speed, matrix_products
 from utils.resampling import hierarchical_bootstrap
 from utils.sources import MINILM, model_path
 from utils.tasks.splits import Splits
@@ -116,6 +116,42 @@ def _recipes(work: Work) -> Iterator[SpeedComparison]:
         yield fine_tuning_speed(
             f"fine-tuning, batch {batch_size}, ours : {recipe}", work, batch_size, padding
         )
+    if runtime.device().type == "cuda":
+        yield matrix_rate(work)
+
+
+def matrix_rate(
+    work: Work, config: Any = None, batch_size: int = 32, n_pairs: int = N_SEEDS
+) -> SpeedComparison:
+    """Fine-tuning of an encoder of BERT-base's shape, beside bare matrix products.
+
+    The ratio is the share of the rate of the products that the training reaches, with loading,
+    tokenising and the optimiser in its time, and padding not in its work: the products have as many
+    FLOPs as the encoder's passes over the real tokens, one forward and two backward. The weights
+    are drawn at random, which changes nothing for the time.
+    """
+    from transformers import AutoModel, BertConfig
+
+    config = config or BertConfig()
+    encoder = AutoModel.from_config(config).float()
+    train_ours = ours_on(work, batch_size, encoder)
+    lengths = tokenise(work.examples(0).texts, work.path, MAX_LENGTH).lengths()
+    flops = 3 * work.epochs * sum(forward_flops(config, 1, int(length)) for length in lengths)
+    n_updates = work.epochs * math.ceil(len(lengths) / batch_size)
+    product = matrix_products(flops / n_updates)
+
+    def products() -> None:
+        for _ in range(n_updates):
+            product()
+
+    n_layers, width = config.num_hidden_layers, config.hidden_size
+    return compare_speed(
+        f"fine-tuning, {n_layers}-layer/{width}, batch {batch_size}, ours : matrix products",
+        lambda: train_ours(0),
+        products,
+        n_pairs,
+        n_warm_up=1,
+    )
 
 
 @dataclass
@@ -162,9 +198,11 @@ def with_scores(
     )
 
 
-def ours_on(work: Work, batch_size: int) -> Callable[[int], Callable[[], NDArray[np.bool_]]]:
-    """Trains by our loop, with the settings that `Trainer` has by default."""
-    encoder = load_encoder(work.path, dropout=DROPOUT)
+def ours_on(
+    work: Work, batch_size: int, encoder: Any = None
+) -> Callable[[int], Callable[[], NDArray[np.bool_]]]:
+    """Trains by our loop, with the settings that `Trainer` has by default; MiniLM, or `encoder`."""
+    encoder = encoder or load_encoder(work.path, dropout=DROPOUT)
 
     def run(seed: int) -> Callable[[], NDArray[np.bool_]]:
         runtime.seed_everything(seed)

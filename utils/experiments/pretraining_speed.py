@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from utils import runtime
-from utils.experiments.speed import N_PAIRS, N_WARM_UP, SpeedComparison, compare_speed
+from utils.experiments.speed import (
+    N_PAIRS,
+    N_WARM_UP,
+    SpeedComparison,
+    compare_speed,
+    matrix_products,
+)
 from utils.pretraining import PackedText, PairSource, Vocabulary, pack, vocabulary_of
 from utils.pretraining.corpora import load_corpus
 from utils.pretraining.flops import training_flops
@@ -36,7 +42,6 @@ SHAPES = ((2, 128), (4, 256))
 """Layers and widths; the heads are 64 wide as BERT's."""
 
 _CHARACTERS = 3_000_000
-_DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -335,12 +340,3 @@ def labels_everywhere(batch: MaskedSequences) -> Tensor:
     """The labels as the library has them: (b, q), `IGNORED` where nothing is asked."""
     everywhere = torch.full_like(batch.input_ids, IGNORED)
     return everywhere.scatter(1, batch.positions, batch.labels)
-
-
-def matrix_products(flops: float, width: int = 4096) -> Callable[[], Tensor]:
-    """One matrix product of `flops` operations, in the precision of the training."""
-    where, dtype = runtime.device(), _DTYPES[runtime.precision().name]
-    n_rows = round(flops / (2 * width * width))
-    left = torch.randn(n_rows, width, device=where).to(dtype)
-    right = torch.randn(width, width, device=where).to(dtype)
-    return lambda: left @ right

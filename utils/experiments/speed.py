@@ -103,6 +103,18 @@ def compare_speed(
     )
 
 
+def matrix_products(flops: float, width: int = 4096) -> Callable[[], Any]:
+    """One matrix product of `flops` operations, in the precision of the training."""
+    import torch
+
+    names = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    where, dtype = runtime.device(), names[runtime.precision().name]
+    n_rows = round(flops / (2 * width * width))
+    left = torch.randn(n_rows, width, device=where).to(dtype)
+    right = torch.randn(width, width, device=where).to(dtype)
+    return lambda: left @ right
+
+
 def encoder_speed(n_pairs: int = N_PAIRS) -> Iterator[SpeedComparison]:
     """Our `Encoder` beside transformers' `BertModel`: forward pass, and a step of training.
 

@@ -192,6 +192,14 @@ def test_another_precision_than_that_of_a_trainer_before(monkeypatch: pytest.Mon
     assert runtime.accelerator(mixed_precision=False).mixed_precision == "no"
 
 
+def test_formats_are_timed_by_one_thread() -> None:
+    seen = []
+    before = torch.get_num_threads()
+    runtime._best_seconds(lambda: seen.append(torch.get_num_threads()))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == before
+
+
 def test_what_is_timed_does_not_move_what_is_drawn() -> None:
     from utils.adaptation.encoder import load_encoder, weight_names
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 import transformers
+from torch.utils.flop_counter import FlopCounterMode
 
+from utils.adaptation.batching import tokenise
 from utils.experiments import adaptation_speed
 from utils.experiments.adaptation_speed import (
     Trainings,
@@ -11,6 +14,7 @@ from utils.experiments.adaptation_speed import (
     feature_speed,
     fine_tuning_speed,
     ladder_speed,
+    matrix_rate,
     prepare,
     with_scores,
 )
@@ -133,3 +137,28 @@ def test_the_whole_ladder_shares_a_cache_that_is_empty_at_first(work, monkeypatc
     assert fitted == [*tuned, *frozen, *frozen, *tuned]
     assert [found for _, found in frozen] == list(range(14))
     assert {"frozen", "frozen-mixture", "probe-0", "probe-6"} < {name for name, _ in frozen}
+
+
+def test_the_products_have_the_flops_of_the_real_tokens(work, monkeypatch) -> None:
+    """Those of a forward pass over each text alone, as torch counts them, three times each."""
+    config = transformers.BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        attn_implementation="eager",
+    )  # fmt: skip
+    asked, done = [], []
+
+    def counted(flops: float):
+        asked.append(flops)
+        return lambda: done.append(flops)
+
+    monkeypatch.setattr(adaptation_speed, "matrix_products", counted)
+    found = matrix_rate(work, config, batch_size=8, n_pairs=2)
+    assert found.comparison == "fine-tuning, 2-layer/32, batch 8, ours : matrix products"
+    assert len(asked) == 1
+    assert len(done) == 3 * 6  # a warm-up and two pairs, two passes over 20 examples each
+    encoder = transformers.AutoModel.from_config(config, add_pooling_layer=False)
+    tokenised = tokenise(work.examples(0).texts, work.path, adaptation_speed.MAX_LENGTH)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        for number in range(len(tokenised.input_ids)):
+            encoder(**tokenised.batch([number]))
+    assert 6 * asked[0] == pytest.approx(2 * 3 * counter.get_total_flops())

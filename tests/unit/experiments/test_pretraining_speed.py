@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from torch.utils.flop_counter import FlopCounterMode
 
 from utils.experiments.pretraining_speed import (
     FullHead,
@@ -17,7 +16,6 @@ from utils.experiments.pretraining_speed import (
     full_objective,
     labels_everywhere,
     masked_objective,
-    matrix_products,
     trainer,
     training,
 )
@@ -227,10 +225,3 @@ def test_a_training_that_is_left_is_broken_off() -> None:
     with Paced(train) as paced:
         paced(), paced()
     assert seen == [0, 1, -1]
-
-
-def test_the_matrix_product_has_as_many_flops() -> None:
-    call = matrix_products(1e6, width=50)
-    with FlopCounterMode(display=False) as counter:
-        call()
-    assert counter.get_total_flops() == 1e6

@@ -4,12 +4,13 @@ import json
 from dataclasses import asdict
 
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from utils import runtime
 from utils.cli.commands import app
 from utils.experiments import speed
-from utils.experiments.speed import SpeedComparison, compare_speed
+from utils.experiments.speed import SpeedComparison, compare_speed, matrix_products
 
 
 class Machine:
@@ -67,3 +68,10 @@ def test_the_command_prints_a_list_and_nothing_else(monkeypatch: pytest.MonkeyPa
     ]
     assert "11.0 s against 22.0 s" in result.stdout
     assert "accuracy 80.00% against 79.00%, difference at least -0.40 points" in result.stdout
+
+
+def test_the_matrix_product_has_as_many_flops() -> None:
+    call = matrix_products(1e6, width=50)
+    with FlopCounterMode(display=False) as counter:
+        call()
+    assert counter.get_total_flops() == 1e6
