@@ -697,7 +697,7 @@ _SHAPES: dict[str, Hyper] = {
 _TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, int, int]] = {
     "smoke": ((200,), 20, 20, 20, 10),
     "quick": ((500,), 100, 100, 550, 140),
-    "full": ((2000, None), 500, None, 3000, 3000),
+    "full": ((2000, None), 500, None, 1200, 1200),
 }
 """Training pairs, limits of the validation and the reported split, and updates with few pairs, of
 `translations`: from scratch, and with a pre-trained encoder, whose updates take longer."""
