@@ -56,8 +56,13 @@ class Tokenised:
 
 
 def fill(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Ragged rows as one tensor (n_rows, longest row), filled up with `value`."""
-    table = torch.full((len(rows), max(map(len, rows), default=0)), value, dtype=torch.long)
+    """Ragged rows as one tensor (n_rows, longest row), filled up with `value`.
+
+    The longest row is rounded up to a multiple of `runtime.width_step`.
+    """
+    step = runtime.width_step()
+    width = -(-max(map(len, rows), default=0) // step) * step
+    table = torch.full((len(rows), width), value, dtype=torch.long)
     for place, row in enumerate(rows):
         table[place, : len(row)] = torch.as_tensor(row)
     return table

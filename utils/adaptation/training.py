@@ -167,6 +167,7 @@ class _Gradients:
         self, accelerator: "Accelerator", model: nn.Module, label_smoothing: float = 0.0
     ) -> None:
         self._accelerator, self._model = accelerator, model
+        self._logits: Callable[..., Tensor] = torch.compile(model) if runtime.compiles() else model
         self._label_smoothing = label_smoothing
         self._n_parts = 1
 
@@ -217,7 +218,7 @@ class _Gradients:
 
     def _loss(self, inputs: dict[str, Tensor], labels: Tensor, reduction: str) -> Tensor:
         with self._accelerator.autocast():
-            logits = self._model(**inputs)
+            logits = self._logits(**inputs)
         return nn.functional.cross_entropy(
             logits.float().flatten(0, -2),
             labels.flatten(),

@@ -4,10 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import sources
+from utils import runtime, sources
 from utils.adaptation.batching import (
     Tokenised,
     by_length,
@@ -64,6 +65,19 @@ def test_ordering_by_length_keeps_every_example(lengths, batch_size):
     order = np.concatenate(list(by_length(lengths, batch_size)))
     assert sorted(order) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
+
+
+def test_few_widths_recur_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cuda"))
+    texts = [[list(range(n)), list(range(n // 2))] for n in range(1, 50)]
+    tokenised = Tokenised([ids for ids, _ in texts], 0, [words for _, words in texts])
+    widths = {tokenised.batch([i])["input_ids"].shape[1] for i in range(len(texts))}
+    assert widths == {16, 32, 48, 64}
+    batch = tokenised.batch([9, 19])
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (2, 32)
+    assert batch["words"].shape == (2, 16)
+    assert batch["attention_mask"].sum(dim=1).tolist() == [10, 20]
+    assert (batch["words"][0] >= 0).sum() == 5
 
 
 @given(lengths=lengths_strategy, budget=st.integers(1, 200))

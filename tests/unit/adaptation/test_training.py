@@ -1,8 +1,10 @@
 """The training loop: schedule, best weights, resuming."""
 
 import platform
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -190,6 +192,27 @@ def test_another_precision_than_that_of_a_trainer_before(monkeypatch: pytest.Mon
     monkeypatch.setattr(runtime, "precision", lambda: runtime.Precision("bf16", "for this test"))
     assert runtime.accelerator().mixed_precision == "bf16"
     assert runtime.accelerator(mixed_precision=False).mixed_precision == "no"
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling for a CPU takes g++")
+def test_a_compiled_model_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned, compiled = [], []
+    compile_model = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda model: compiled.append(model) or compile_model(model)
+    )
+    settings = replace(SETTINGS, n_updates=10, n_evaluations=2)
+    for wanted in ("0", "1"):
+        monkeypatch.setenv("COURSE_COMPILE", wanted)
+        model = Linear()
+        model.dropout.p = 0.0  # compiled code draws in another order
+        train(model, BATCHES, make_batch, accuracy, settings)
+        learned.append(model.state_dict())
+    assert len(compiled) == 1
+    torch.testing.assert_close(*learned)
+    monkeypatch.setenv("COURSE_COMPILE", "yes")
+    with pytest.raises(CourseError, match="COURSE_COMPILE is 'yes'"):
+        train(Linear(), BATCHES, make_batch, accuracy, settings)
 
 
 def test_formats_are_timed_by_one_thread() -> None:
