@@ -500,14 +500,14 @@ def show_transfer(records):
     rows = {}
     for each in records:
         rows.setdefault((each.spec.method, each.spec.dataset), []).append(each)
-    print(f"{'':14}{'trained on':16}{'tested: news':>16}{'social media':>18}")
+    print(f"{'':26}{'trained on':16}{'tested: news':>16}{'social media':>18}")
     for (method, dataset), same in sorted(rows.items()):
         scores = ""
         for name in (NEWS, SOCIAL):
             mean, deviation = mean_and_sd([each.metrics[f"f1@{name}"] for each in same])
             scores += f"{mean:12.1%} ± {deviation:5.1%}" if deviation else f"{mean:12.1%}{'':8}"
         where = "news" if dataset == NEWS else "social media"
-        print(f"{method:14}{where:16}{scores}   ({len(same)} seeds)")
+        print(f"{method:26}{where:16}{scores}   ({len(same)} seeds)")
 
 
 show_transfer(records)
@@ -542,7 +542,7 @@ published = [
 published.sort(key=lambda each: (each.spec.dataset, each.spec.method, each.spec.seed))
 if published:
     for each in published:
-        print(f"{each.spec.dataset:18} {each.spec.method:12} seed {each.spec.seed}: "
+        print(f"{each.spec.dataset:18} {each.spec.method:25} seed {each.spec.seed}: "
               f"test F1 {each.score:.3f}, dev F1 {each.metrics['f1@validation']:.3f}")  # fmt: skip
     show_transfer(published)
 else:
