@@ -138,7 +138,7 @@ for i in range(4 if MAY_SHOW else 0):
 # $$ c(e, f) = \sum_{(x, y)} n_x(e)\, n_y(f)\, \frac{t(f \mid e)}{\sum_{e' \in x} t(f \mid e')},
 # \qquad t(f \mid e) \leftarrow \frac{c(e, f)}{\sum_{f'} c(e, f')}, $$
 #
-# with $n_x(e)$ how often $e$ stands in the source sentence $x$ (where $e'$ runs over all words) and
+# with $n_x(e)$ how often $e$ stands in the source sentence $x$ (in the sum over $e'$, too, a word counts as often as it stands in $x$) and
 # $n_y(f)$ how often $f$ stands in its translation $y$; and again with the new $t$. Words that keep meeting find each other:
 
 # %%
@@ -188,7 +188,8 @@ said = "Ein kleiner Hund rennt über das nasse Gras ."
 wanted = "Ein kleiner Hund läuft über das nasse Gras ."
 counts = [matches_and_runs(said.split(), wanted.split(), n) for n in (1, 2, 3, 4)]
 print("matches and runs:", counts)
-by_hand = 100 * np.prod([m / runs for m, runs in counts]) ** (1 / 4)
+brevity = min(1.0, np.exp(1 - len(wanted.split()) / len(said.split())))  # 1: not too short
+by_hand = 100 * brevity * np.prod([m / runs for m, runs in counts]) ** (1 / 4)
 
 # %%
 from sacrebleu.metrics import BLEU
@@ -297,8 +298,13 @@ show_source(make_batch)
 # *Improving Neural Machine Translation Models with Monolingual Data*): a model of the other direction
 # translates target text, and these pairs are added.
 #
+# The third is warm on one side only: what it knows is about the English that is read, while decoder and
+# cross-attention begin at random. Denoising both languages prepares both sides, reading and writing, but
+# cross-attention has then only learned to copy within one language.
+#
 # Only a part of the pairs is used, as if translations were dear and text were cheap. The first two get
-# the same number of updates, denoising included. An update of the third takes several times as long, and
+# the same number of updates in all: of those of the second, five eighths are denoising, and only three
+# eighths are on pairs. An update of the third takes several times as long, and
 # its decoder is as wide as that encoder, so that it is a larger model. In this profile it therefore gets
 # fewer updates: compare the seconds, too. The model from scratch is
 # kept, because its beams are needed below.
@@ -360,9 +366,15 @@ for name in ("seq2seq-denoising", "seq2seq-warm-start"):
         )
 
 # %% [markdown]
-# One seed, a small model, and for the pre-trained encoder a training that was cut short: read the
-# intervals, and keep the verdict for the claims below, which are decided on recorded runs with several
-# seeds and as many updates for all three.
+# The two scores need not agree on the order. Word by word finds many of the right words and stems, but
+# neither their order nor their endings. chrF compares runs of at most six characters and gives credit for
+# that; BLEU asks for runs of up to four words and gives little. Compare its rank in the two columns.
+#
+# One seed and a small model. After denoising, it has seen pairs in three eighths of the updates that the
+# model from scratch had, and the training of the pre-trained encoder was cut short. A worse score here says
+# that such a start did not repay the updates it cost, not that it is useless. Read the intervals, and keep
+# the verdict for the claims below: they are decided on recorded runs with several seeds, and as many
+# updates in all for each of the three.
 
 # %% [markdown]
 # ## 8 · Beams, and how long a translation is
@@ -372,7 +384,9 @@ for name in ("seq2seq-denoising", "seq2seq-warm-start"):
 #
 # $$ \frac{\log p(y \mid x)}{|y|^{\alpha}} , $$
 #
-# with the **length penalty** $\alpha$; 0 ranks by probability alone. Both are *chosen on validation data*.
+# with the **length penalty** $\alpha$; 0 ranks by probability alone. Both are hyper-parameters,
+# *to be chosen on validation data*. The results above and the recorded runs did not tune them: 5 beams and
+# $\alpha = 1$ (2 beams in the profile `smoke`).
 # The first table ranks by probability alone, the second is with 5 beams. Last in each row is the difference
 # of the mean chrF from the first row's, with its 95 % interval over sentences.
 
@@ -413,7 +427,7 @@ show_decoded({f"length penalty {penalty}": {"length_penalty": penalty} for penal
 # *likely and bad*, often too short ones (Koehn and Knowles, 2017; Stahlberg and Byrne, 2019): search
 # has got better, and shows what the model really believes. Read the *lengths* of the first table from top
 # to bottom, and then what $\alpha$ does to them in the second. Where an interval holds 0, a hundred sentences
-# do not tell the two settings apart, however far their BLEU is.
+# do not tell the two settings apart, however far apart their BLEU is.
 
 # %% [markdown]
 # ## 9 · Where the decoder looks
@@ -497,11 +511,12 @@ known = set(english_of.values())
 attended = [cross_attention(text) for text in validation.sources[:20]]
 for layer in range(len(all_weights)):
     share, total = agreement(attended, layer)
-    print(f"layer {layer + 1}: {share:.0%} of {total} whole words")
+    print(f"layer {layer + 1}: {share:.0%} of {total} words and marks")
 
 # %% [markdown]
-# An agreement over half is less than it looks: words that are cut into pieces are left out, Model 1 errs
-# as well, and in sentences of nearly equal order much of it is the diagonal.
+# Read the share with care. Most words that are cut into pieces are left out, and most first words, too (Model
+# 1 has them in lower case). Marks count as words. Model 1 errs as well. And in sentences of nearly equal order
+# the diagonal alone would often agree.
 
 # %% [markdown]
 # ## 10 · The worst translations
@@ -594,7 +609,7 @@ else:
 # - **Choosing beams on the test set.** Width and penalty are hyper-parameters.
 # - **A tokenizer without capitals or umlauts.** A model that writes with the vocabulary of an uncased
 #   English encoder cannot write *Mädchen*.
-# - **Moving the target by no place.** If the decoder sees the very word that it is asked for, the loss
+# - **Forgetting to move the target by one place.** If the decoder sees the very word that it is asked for, the loss
 #   falls to nothing and the translations are rubbish.
 # - **Padding attended.** Without a mask, the translation of a sentence depends on its neighbours in the
 #   batch.

@@ -31,7 +31,7 @@
 # - turn answers given as characters into positions of tokens, and prove that nothing is lost;
 # - read contexts longer than the model in overlapping windows, and decode the best legal span;
 # - compute exact match and F1 as the official script of SQuAD does, by hand;
-# - choose a threshold below which the reader keeps silent, and say what it costs;
+# - choose a threshold for the margin, above which the reader keeps silent, and say what it costs;
 # - test a reader with sentences that look like an answer and are none.
 #
 # **You need** lesson 05 (fine-tuning an encoder). Attention is explained in lesson 02.
@@ -100,8 +100,8 @@ runtime.seed_everything(SEED)
 # of Wikipedia. The answer is always a piece of the paragraph: the task is *extractive*. **SQuAD 2.0**
 # (Rajpurkar et al., 2018) adds questions that look answerable and are not.
 #
-# What runs here live takes the columns of SQuAD 2.0; what stands in for it offline are paragraphs written
-# for this course. Recorded results on SQuAD itself stand in section 9.
+# The live part of this lesson uses SQuAD 2.0. Offline, paragraphs and questions written for this course
+# take its place, in the same columns. Recorded results on SQuAD 1.1 stand in section 9.
 
 # %%
 from utils.tasks.question_answering import load
@@ -154,13 +154,13 @@ for i in has_answer[:3]:
 # This is the **baseline that learns nothing**. It takes the sentence that shares most words with the
 # question, rare words counting more. Of it, it marks the longest run of words that are neither in the
 # question nor function words; for *when* and *how many* it prefers a run with a number, for *who* and
-# *where* one with a capital letter. Every model below has to beat it.
+# *where* one with a capital letter. A model that does not beat it has learned little.
 
 # %% [markdown]
 # ## 2 · From characters to tokens, and back
 #
 # The data set says at which *character* an answer begins. The model works on word pieces. The bridge
-# are **offsets**: for each token, the characters that it was made from. Lower-casing and splitting
+# between them is the **offsets**: for each token, the characters that it was made from. Lower-casing and splitting
 # do not matter, for offsets count in the text as it was.
 
 # %%
@@ -200,7 +200,8 @@ print(f"{len(wanted)} answers, {sum(back.get(i) == text for i, text in wanted.it
 # %% [markdown]
 # In SQuAD a few do not come back letter by letter: where the answer is *5* and the token is *50*, no
 # choice of tokens gives the answer. Such a check belongs before every training, on the *training* questions:
-# replace `test` by `splits.train` in the cell above. An offset that is wrong by one teaches the model
+# copy the cell above, and write `splits.train` for `test` and another name for `windows`, which section 5
+# needs. An offset that is wrong by one teaches the model
 # nonsense, and no error message will ever tell.
 
 # %% [markdown]
@@ -259,6 +260,7 @@ show_source(SpanModel.forward)
 # span: the threshold 0 of section 7.
 
 # %%
+from utils.adaptation import METHODS
 from utils.lesson.reading import train_reader
 
 record, reader = train_reader(fine_tuning, retrain=RETRAIN)
@@ -271,14 +273,15 @@ records = [*run_experiments(others, retrain=RETRAIN), record]
 print(f"{'':36} {'EM':>6} {'F1':>6}   (all {len(test)} questions)")
 for each in records:
     em, f1 = (each.metrics[name] for name in ("exact_match", "answer_f1"))
-    print(f"{each.spec.method:36} {em:6.1%} {f1:6.1%}")
+    print(f"{METHODS[each.spec.method].title:36} {em:6.1%} {f1:6.1%}")
 silence = sum(not answers for answers in test.answers) / len(test)
 print(f"{'silent on every question':36} {silence:6.1%} {silence:6.1%}")
 
 # %% [markdown]
-# Hold each row against the last one: whoever never answers is right on all questions that have no
-# answer. A row below it does worse than saying nothing: it answers questions that have no answer, and is
-# seldom right on the others. (On the development set of SQuAD 2.0, silence scores 50.1: 5,945 of its 11,873
+# Compare each row with the last one: whoever never answers is right on all questions that have no
+# answer. A row with a lower score than that does worse than saying nothing: it answers questions that have
+# no answer, and is seldom right on the others. Compare both trained readers with the baseline of section 1,
+# too: not each need beat it. (On the development set of SQuAD 2.0, silence scores 50.1: 5,945 of its 11,873
 # questions have no answer.)
 #
 # **A few hundred questions are few.** Spans are harder to learn than classes: nothing in pre-training
@@ -423,29 +426,29 @@ show_figure(attention_figure(tokens, weights[-1][chosen], title, heads=(chosen +
 show_attention(tokens, weights)
 
 # %% [markdown]
-# Look for columns that are light in nearly all rows: much weight often goes to `[CLS]` or to single words,
-# whoever looks. Attention shows where information *could* flow. It is no proof of why an answer was
-# chosen (lesson 13). An experiment is.
+# Look for columns that get weight in many rows, and for rows in which one column gets nearly all of it: often
+# that is `[CLS]`, or a single word. Attention shows where information *could* flow. It does not prove why an
+# answer was chosen (lesson 13). To find out, change the text and see what happens.
 #
-# **Distractors.** Jia and Liang (2017) added a sentence to each paragraph that resembles the question
-# and answers another one. Sixteen published readers fell from 75 F1 to 36 on average; people lost far
+# **Distractors.** Jia and Liang (2017) added to each paragraph a sentence that resembles the question but
+# answers another one. Sixteen published readers fell from 75 F1 to 36 on average; people lost far
 # less. Their sentences were made by rules and corrected by hand. Ours are made by rules alone:
 
 # %%
 from utils.tasks.distractors import distractor
 
 for i in has_answer[:3]:
-    print(distractor(test.questions[i], test.answers[i], test.ids[i]))
+    print(textwrap.fill(distractor(test.questions[i], test.answers[i], test.ids[i]), 96), "\n")
 
 # %% [markdown]
 # A careful reader would not take these for an answer: each says that it speaks of something else. The sentence goes
 # to the end, so that all offsets stay as they are. Every record holds both scores.
 
 # %%
-print(f"{'':24} {'F1':>7} {'with distractor':>16}")
+print(f"{'':36} {'F1':>7} {'with distractor':>16}")
 for each in records:
     plain, misled = each.metrics["answer_f1"], each.metrics["answer_f1_distracted"]
-    print(f"{each.spec.method:24} {plain:7.1%} {misled:16.1%}")
+    print(f"{METHODS[each.spec.method].title:36} {plain:7.1%} {misled:16.1%}")
 
 # %% [markdown]
 # A method that compares words must fall for a sentence that has all words of the question. Is the
@@ -511,7 +514,10 @@ if published:
     for each in sorted(published, key=lambda each: (each.spec.method, each.spec.seed)):
         if (each.spec.n_train or 88_000) == largest:
             plain, misled = each.metrics["answer_f1"], each.metrics["answer_f1_distracted"]
-            print(f"{each.spec.method:16} seed {each.spec.seed}: F1 {plain:.1%} → {misled:.1%}")
+            print(
+                f"{METHODS[each.spec.method].title:36} seed {each.spec.seed}: "
+                f"F1 {plain:.1%} → {misled:.1%}"
+            )
 else:
     skipped("distractors in SQuAD: no published records yet")
 
@@ -576,7 +582,7 @@ print(len(mine.train), len(mine.validation), len(mine.test), mine.train.spans[0]
 #   original. Check the way there and back (section 2).
 # - **Truncation without windows.** With `truncation=True` and no overflow, the end of a long context
 #   is thrown away with its answers: the score falls, and does not say why.
-# - **Windows in two splits.** Questions of one article share its text. Cut by article.
+# - **One article in two splits.** Its questions share its text. Split by article.
 # - **Scores of several windows compared as logits.** Each window has its own softmax; raw sums may
 #   favour a window in which all scores are high. Here log-probabilities are compared, in which
 #   `[CLS]` takes part (Clark and Gardner, 2018, discuss the alternatives).
@@ -586,6 +592,9 @@ print(len(mine.train), len(mine.validation), len(mine.test), mine.train.spans[0]
 
 # %% [markdown]
 # ## 12 · Exercises
+#
+# Replace `...` and run the cell. The check tells you what is likely wrong. Three hints and our solution
+# are folded below each task; `lesson.hint("09.1", 1)` and `lesson.solution("09.1")` show them, too.
 
 # %%
 show_exercise("09.1")
@@ -653,7 +662,8 @@ quiz("09")
 #
 # Written before the recorded runs of section 9. All speak of the development set of SQuAD 1.1.
 #
-# Two of the goals were missed. What had been tried was the learning rate, three values with 1,000 questions:
+# The verdicts stand below. One setting was tried beforehand, the learning rate, three values with 1,000
+# questions:
 
 # %%
 from utils.report import trials_table
@@ -665,10 +675,11 @@ else:
     skipped("trials on SQuAD: no published records yet")
 
 # %% [markdown]
-# The winner of fine-tuning was taken over to 16,000 questions, one pass in batches of 32, without dropout. That
-# is less than a fifth of the 87,599 questions of the training split, because a pass over them takes hours on
-# two cores. More questions are the first thing to try, then smaller batches, that is more updates at the same
-# cost. Learning to withstand a distractor is another matter: no training paragraph has one.
+# The best rate of fine-tuning was taken over to 16,000 questions, one pass in batches of 32, without dropout.
+# If it is the largest that was tried, a larger one may be better still. 16,000 questions are less than a fifth
+# of the 87,599 of the training split: a pass over all of them takes hours on two cores. Where a goal is missed,
+# more questions and a larger rate are the first things to try, then smaller batches, that is, more updates at
+# the same cost. Learning to withstand a distractor is another matter: no training paragraph has one.
 
 # %%
 lesson.claim(

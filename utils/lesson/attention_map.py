@@ -1,11 +1,10 @@
 """Attention weights of a sentence: a figure for everyone, and one to play with where HTML runs."""
 
-import html
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from utils.lesson.outputs import shell
+from utils.lesson.outputs import framed, shell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,10 +31,10 @@ def attention_figure(
     from utils.report.figures import theme
 
     numbers = list(heads or range(1, len(weights) + 1))
-    columns = 4
+    columns = 2 if len(tokens) > 14 and len(weights) <= 4 else 4  # room for the names of tokens
     rows = -(-len(weights) // columns)
     with matplotlib.rc_context({**theme(), "axes.grid": False}):
-        size = (9.6, 2.5 * rows + 0.7)
+        size = (9.6, (9.6 / columns + 0.1) * rows + 0.7)
         figure = Figure(figsize=size, dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for head, (ax, table) in enumerate(zip(axes.flat, weights, strict=False)):
@@ -89,10 +88,7 @@ def attention_html(tokens: list[str], weights: "NDArray[Any]") -> str:
     layers = "".join(f"<option value={i}>{i + 1}</option>" for i in range(len(weights)))
     heads = "".join(f"<option value={i}>{i + 1}</option>" for i in range(weights.shape[1]))
     page = _PAGE.replace("%LAYERS%", layers).replace("%HEADS%", heads).replace("%DATA%", data)
-    return (
-        f'<iframe title="Attention of a sentence, by layer and head" srcdoc="{html.escape(page)}" '
-        'style="width:100%;height:230px;border:1px solid #8888;border-radius:6px"></iframe>'
-    )
+    return framed(page, "Attention of a sentence, by layer and head", 230)
 
 
 _PAGE = """<!doctype html><meta charset=utf-8>

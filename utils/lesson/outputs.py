@@ -5,6 +5,7 @@ renders it in its own light or dark theme: JupyterLab, Colab, GitHub, VS Code, n
 nothing renders it, the plain text is printed.
 """
 
+import html
 import io
 import json
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,14 @@ def shell() -> Any:
     except ImportError:
         return None
     return get_ipython()
+
+
+def framed(page: str, title: str, height: int) -> str:
+    """An HTML page in a frame of its own, `height` pixels high."""
+    return (
+        f'<iframe title="{title}" srcdoc="{html.escape(page)}" style="width:100%;height:{height}px;'
+        'box-sizing:border-box;border:1px solid #8888;border-radius:6px"></iframe>'
+    )
 
 
 def show(markdown: str, plain: str, **more: Any) -> None:

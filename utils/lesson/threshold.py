@@ -1,10 +1,9 @@
 """How often a reader should keep silent: a figure for everyone, and one to play with."""
 
-import html
 import json
 from typing import TYPE_CHECKING, Any
 
-from utils.lesson.outputs import shell
+from utils.lesson.outputs import framed, shell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +58,7 @@ def threshold_figure(points: list[dict[str, float]]) -> "Figure":
         left.set_ylabel("Precision: mean F1 of answers given")
         right.plot([p["threshold"] for p in points], [p["f1"] for p in points], marker=".")
         right.axvline(best["threshold"], color="black", linestyle=":", label="best threshold")
-        right.set_xlabel("Threshold (log-odds of no answer)")
+        right.set_xlabel("Threshold for the margin (log-probabilities)")
         right.set_ylabel("Mean F1, all questions")
         right.legend()
     figure.alt_text = (  # type: ignore[attr-defined]
@@ -89,17 +88,14 @@ def threshold_html(points: list[dict[str, float]]) -> str:
     """The page of `show_threshold`, in a frame of its own; colours suit light and dark themes."""
     data = [{name: round(value, 4) for name, value in point.items()} for point in points]
     page = _PAGE.replace("%DATA%", json.dumps(data)).replace("%LAST%", str(len(points) - 1))
-    return (
-        f'<iframe title="Threshold of no answer" srcdoc="{html.escape(page)}" '
-        'style="width:100%;height:200px;border:1px solid #8888;border-radius:6px"></iframe>'
-    )
+    return framed(page, "Threshold of no answer", 200)
 
 
 _PAGE = """<!doctype html><meta charset=utf-8>
 <style>
 body{font:16px/1.6 sans-serif;margin:12px;background:#fff;color:#111}
 @media(prefers-color-scheme:dark){body{background:#1c1c1c;color:#eee}}
-input{width:100%}meter{width:45%;vertical-align:middle}td{padding-right:12px}
+input{width:100%}meter{width:14em;vertical-align:middle}td{padding-right:12px}
 </style>
 <label>Threshold <output id=shown></output>
 <input id=place type=range min=0 max=%LAST% value=0 aria-label="Threshold"></label>
