@@ -159,7 +159,10 @@ print(f"{np.mean(new):.0%} of the pairs of words in a summary are new")
 # F_1 = \frac{2PR}{P + R}. $$
 #
 # The minimum *clips*: to repeat a good word does not pay. **ROUGE-L** takes the longest common
-# subsequence instead, words in the same order with anything in between. By hand, for one pair:
+# subsequence instead, words in the same order with anything in between. If it has $L$ words, $P$ is $L$ divided
+# by the words of the summary, $R$ is $L$ divided by those of the reference, and $F_1$ follows as before.
+#
+# ROUGE-1 by hand, for one pair (exercises 10.1 and 10.2 are about the others):
 
 # %%
 from collections import Counter
@@ -192,18 +195,19 @@ for stemmed in (False, True):
     print(f"stemmer {stemmed!s:5} F1 {score.fmeasure:.2f}, recall {score.recall:.2f}")
 
 # %% [markdown]
-# ## 3 · A baseline, and what it could reach
+# ## 3 · Two baselines, and how far taking sentences can go
 #
 # **Lead** takes the first sentences. In a news article the main point stands at the top, so that lead is
-# hard to beat there. The **oracle** *sees* the reference and takes, one after the other, the
-# at most three sentences that raise ROUGE-1 + ROUGE-2 most, as long as that grows (Nallapati et al., 2017).
+# hard to beat there. The **oracle** *sees* the reference and takes up to three sentences, one
+# after the other: each time the one that raises ROUGE-1 + ROUGE-2 most, as long as they grow (Nallapati et al.,
+# 2017).
 # It is no method. It shows about how far one can get by taking sentences, and is not an exact ceiling: the
 # search is greedy, and does not look at the ROUGE-L that is reported here. Where no sentence shares a word
 # with the reference, it takes none.
 #
 # At the other end, what does *style* earn, without reading? **One summary for all** takes, of a hundred
 # training summaries, the one that is most like the others by ROUGE-L, and gives it to every text. It is to
-# summaries what the majority class is to labels: only what a method has above it comes from the text.
+# summaries what the majority class is to labels: no higher score can be had without reading the text.
 
 # %%
 from utils.adaptation.extraction import greedy_oracle, join
@@ -258,8 +262,9 @@ for relevance in (1.0, 0.5):
         print(f"   {chosen:2}: {textwrap.shorten(longest[chosen], 90)}")
 
 # %% [markdown]
-# Now all of them. How many sentences *lead*, the centroid and MMR take is chosen on the validation texts;
-# *lead-3* takes three, and the oracle up to three:
+# Now all of them. How many sentences *lead*, the centroid and MMR ($\lambda = 0.7$) take is chosen on the
+# validation texts; *lead-3* takes three, and the oracle up to three. In tables and figures *lead* is called
+# *First k*, and *lead-3* *First three*:
 
 # %%
 records = run_experiments(taking, retrain=RETRAIN)
@@ -272,15 +277,15 @@ records = run_experiments(taking, retrain=RETRAIN)
 # the layers of the decoder, cross-attention included, begin without pre-training. Only the table of token
 # vectors is shared with the encoder. The decoder has to learn from these few pairs how sentences are made
 # and where to look, which is why models whose *decoder* was pre-trained as well (BART, T5, PEGASUS) are so
-# much better at it.
+# much better at it. (The source below also takes a decoder that has been saved, where there is one.)
 #
 # Here the course's own small BERT (lesson 03) reads, and a decoder of its size writes, greedily. The
 # recorded runs in section 9 use MiniLM and four beams.
 
 # %%
-from utils.adaptation.sequence_to_sequence import warm_start
+from utils.pretraining.model import load_encoder_decoder
 
-show_source(warm_start)
+show_source(load_encoder_decoder)
 
 # %%
 writing = get_grid("summaries")(SIZE, methods=["warm-start"], first_seed=SEED, model=COURSE_BERT)
@@ -308,6 +313,7 @@ for name in reversed(order):
     )
     of = intervals[name]
     k = results[name].spec.hyper.get("n_units")
+    k = f"up to {k}" if name == "oracle-extractive" else k
     print(
         f"{METHODS[name].title:26} {scores}, rouge_l {of.value:.3f} "
         f"({of.low:.3f} to {of.high:.3f}){f', takes {k}' if k else ''}"
@@ -342,8 +348,9 @@ for name in ("centroid", "mmr", "warm-start"):
 
 # %% [markdown]
 # Where an interval lies below 0, the method is *worse* than taking the beginning. If so, docstrings resemble
-# news: their first sentence carries most. The centroid finds the most typical sentence, which need not be the most
-# important one.
+# news: their first sentence carries most. The centroid finds the most typical sentence, which need not be the
+# most important one. Where MMR takes one sentence, it has nothing to avoid yet and chooses like the centroid. Only in a text
+# of *two* sentences can they differ: both are equally near to their mean, and rounding decides.
 #
 # And what do they say? The same text by all:
 
@@ -363,10 +370,14 @@ i = next(telling, longer[0])
 print(f"{'reference':20} {test.summaries[i][0]}")
 for name in reversed(order):
     print(f"{name:20} {textwrap.shorten(str(stored[name][i]), 100)}")
+if "warm-start" in stored:
+    print("\nwritten most often:")
+    for line, times in Counter(map(str, stored["warm-start"])).most_common(3):
+        print(f"{times:4} times: {line}")
 
 # %% [markdown]
-# Many written lines *look* like a first line: an imperative, a noun, a full stop. Whether it is about
-# this text is another question. A decoder that has seen so few pairs has learned the genre first: compare
+# The lines that are written most often *look* like first lines: an imperative, a noun, a full stop. But the same
+# line stands for many texts; whether it is about one of them is another question. A decoder that has seen so few pairs has learned the genre first: compare
 # the warm start with *one summary for all* in the list of scores.
 #
 # To keep a model that writes and use it on new texts: `course adapt knkarthick/dialogsum --method
@@ -470,7 +481,7 @@ i = max(
     range(len(test)),
     key=lambda i: len(unsupported(str(stored["warm-start"][i]), " ".join(test.units[i]))),
 )
-print("text:   ", textwrap.shorten(" ".join(test.units[i]), 180))
+print("text:   ", textwrap.shorten(" ".join(test.units[i]), 85))
 print("written:", stored["warm-start"][i])
 print("nowhere in the text:", unsupported(str(stored["warm-start"][i]), " ".join(test.units[i])))
 
@@ -514,7 +525,8 @@ if not any(record.spec.method == "warm-start" for record in published):
 # %% [markdown]
 # Read the row of *one summary for all* first. A sentence about another dialogue has many of the right
 # words, since people sum up dialogues in much the same phrases: someone asks, tells or invites someone.
-# ROUGE-2 is harder to get that way. And a warm start that stands far above it may still have learned
+# ROUGE-2 is harder to get that way, so that a method that takes sentences can lie below it by ROUGE-L and
+# above it by ROUGE-2. And a warm start that stands far above it may still have learned
 # those phrases better than it reads: ROUGE does not say which. Keep one (section 6), sum up a dialogue of
 # your own, and count as in section 8.
 
@@ -524,7 +536,8 @@ if not any(record.spec.method == "warm-start" for record in published):
 # - **Beating nothing.** A ROUGE without *lead* beside it says nothing. In chapter 7 of the Hugging Face
 #   course, fine-tuned mT5 has 17.0 ROUGE-1 where the first three sentences have 16.7, and 8.3 ROUGE-2 where
 #   they have 8.8. The model is scored with a stemmer, the sentences without.
-# - **Another ROUGE.** See section 2. A gain smaller than the difference between two packages is none.
+# - **Another ROUGE.** See section 2. Between numbers from two packages, a gain
+#   smaller than what the packages differ by shows nothing.
 # - **Training on the first tokens.** Texts are cut at the model's limit. In a dialogue, what was
 #   agreed on stands at the end.
 # - **References as truth.** Three people sum up the same dialogue in three ways; with one reference you

@@ -22,8 +22,8 @@
 #
 # **One model has 81 % right and another 79. What do you know?** Less than it seems: perhaps the
 # metric hides what matters, perhaps other test sentences or another seed would turn the order round,
-# perhaps the winner is the luckiest of twenty, or has seen the test before. Each of these can be
-# computed. This lesson derives the metrics of the other lessons and then breaks them on purpose, puts
+# perhaps the winner is the luckiest of twenty, or has seen the test before. All but the last can
+# be computed, and of the last one can say what follows from it. This lesson derives the metrics of the other lessons and then breaks them on purpose, puts
 # intervals and tests around them, and ends with the number of examples and seeds that a claim needs.
 #
 # **After this lesson you can**
@@ -202,6 +202,8 @@ for metric in (metrics.Accuracy(), metrics.Precision(), metrics.Recall(), metric
 # | chrF | `ChrF` | number | `test_chrf_is_what_its_formula_says` |
 # | ROUGE | `Rouge` | numbers | `test_rouge_is_what_its_definition_says` |
 #
+# The metrics below the first row follow in this section and the next; F1 of entities belongs to lesson 07.
+#
 # The tests stand in `tests/unit/test_metrics.py`. Each compares hundreds or thousands of generated cases
 # with a second computation. For most metrics the second one is written from the formula. That of SQuAD
 # averages the scores of single answers, which have tests of their own in
@@ -245,7 +247,8 @@ for name, guesses in {**useless, "frozen features": guess[rare]}.items():
 # %% [markdown]
 # *Always negative* has the best accuracy that knowing nothing can buy, and finds not one positive
 # sentence: its F1 is 0. *Always positive* has all the recall, *one sentence* all the precision, and
-# neither is of use. The coin is the case that tells the two definitions of F1 apart. In expectation, for
+# neither is of use. The last column tells the two definitions of F1 apart: it gives the coin about half, and
+# the frozen features far more than their F1. The coin shows why. In expectation, for
 # a classifier that says *positive* with probability $q$ whatever the sentence, where a share $\pi$ is
 # positive, recall is $q$, precision $\pi$, and accuracy $q\pi + (1 - q)(1 - \pi)$:
 
@@ -322,16 +325,19 @@ for average in ("weighted", "macro"):
     print(f"{average:8} {metrics.F1().compute(**silent, average=average)['f1']:.3f}")
 
 # %% [markdown]
-# Which classes macro averages over is a decision, too. Take the examples of two topics only. It is one
+# Which classes macro averages over is a decision, too. Take the examples of two topics only. Macro F1 is one
 # number over the topics that occur in the labels, and another over all four, of which two can only be
 # wrong:
 
 # %%
 two = topics.test.labels < 2
 of_two = {name: values[two] for name, values in pair.items()}
-for name, classes in (("that occur in the labels", [0, 1]), ("all four", [0, 1, 2, 3])):
+for name, classes in (
+    ("the topics that occur in the labels", [0, 1]),
+    ("all four topics", [0, 1, 2, 3]),
+):
     score = metrics.F1().compute(**of_two, average="macro", labels=classes)["f1"]
-    print(f"macro F1 over the classes {name:25} {score:.3f}")
+    print(f"macro F1 over {name:37} {score:.3f}")
 print(
     "F1 of each class:",
     metrics.F1().compute(**of_two, average=None, labels=[0, 1, 2, 3])["f1"].round(3),
@@ -386,7 +392,8 @@ for name, hit, false_alarm in (("never", 0, 0), ("once, rightly", 1, 0), ("once,
 #
 # **ROC AUC** needs scores and no threshold: the chance that a random positive example scores higher
 # than a random negative one, ties counting half. Ranks give it without going through all pairs (Mann and
-# Whitney, 1947). With the rank $r_i$ of each score, 1 for the lowest, and $n_+$ positive and $n_-$
+# Whitney, 1947). With the rank $r_i$ of each score, 1 for the lowest, tied scores sharing the mean of
+# their ranks, and $n_+$ positive and $n_-$
 # negative examples,
 #
 # $$ \text{AUC} = \frac{\sum_{i\ \text{positive}} r_i - n_+ (n_+ + 1) / 2}{n_+ \, n_-}. $$
@@ -486,7 +493,8 @@ reference = [
     "It did not rain.",
 ]
 bleu = metrics.Sacrebleu().compute(predictions=translated, references=reference)
-print(bleu)
+for name, value in bleu.items():
+    print(f"{name:10} {value}")
 
 # %% [markdown]
 # By hand, only the cutting into words is left to the package. `&` keeps of each n-gram the smaller of its
@@ -535,8 +543,8 @@ for name, (ours, theirs, options) in ways.items():
     print(f"{name:14} {score['score']:6.2f}  {score['signature']}")
 
 # %% [markdown]
-# The translations are the same, and the rows lie as far apart as the systems of papers that claim
-# progress. Note the rows whose signature is *the same* as that of the first: it cannot know what happened
+# The translations are the same, and the scores lie more than ten points apart. On real systems, Post (2018)
+# found up to 1.8 points between configurations in common use. Note the rows whose signature is *the same* as that of the first: it cannot know what happened
 # before.
 #
 # Nor is BLEU of a corpus the mean BLEU of its sentences. In that mean a short sentence without a matching
@@ -637,10 +645,10 @@ for text in ("Two roads were not closed.", "Traffic was barred from two streets.
 
 # %% [markdown]
 # By all of them the opposite is much the better text. Metrics of overlap are for comparing systems on many
-# texts, and say little about one text. Learned metrics compare meanings: BERTScore (Zhang et al., 2020,
-# ICLR), COMET (Rei et al., 2020, EMNLP); so do large language models as judges (Zheng et al., 2023,
+# texts, and say little about one text. Metrics that use a pre-trained model compare vectors instead of words,
+# or are trained on people's judgements: BERTScore (Zhang et al., 2020, ICLR), COMET (Rei et al., 2020, EMNLP); so do large language models as judges (Zheng et al., 2023,
 # NeurIPS). They agree better with people, and have biases and versions of their own: report which one, and
-# check it on your texts.
+# check it on your texts, a *not* among them.
 
 # %% [markdown]
 # ## 4 · Intervals, and whether they cover
@@ -709,7 +717,7 @@ show_figure(figure)
 
 # %% [markdown]
 # But for the noise of the simulation, the exact interval keeps its promise everywhere, at the price of
-# being too wide where the others are right. The other two fail near 100 %: with no mistake among 50
+# being too wide where the others are right. The other two fail near 100 % (there their lines coincide): with no mistake among 50
 # examples they say that the accuracy *is* 100 %. Two consequences: use the exact interval for a share of
 # right answers, and the bootstrap for what has no formula (F1; BLEU: Koehn, 2004, EMNLP; a difference),
 # where there are enough examples. Between exact and normal stands **Wilson's** interval (1927; lesson 07):
@@ -744,8 +752,9 @@ show_source(mcnemar)
 show_source(approximate_randomisation)
 
 # %% [markdown]
-# Now published answers on the 872 reported sentences of SST-2, two methods at a time (500 labels, seed 0;
-# all but TF-IDF use MiniLM). Beside the paired tests stands a test that ignores which sentence is which.
+# Now published answers on the 872 reported sentences of SST-2, two methods at a time (500 labels, seed 0):
+# `full` is MiniLM with all weights fine-tuned, `frozen` a logistic regression on its frozen features,
+# `frozen-last-four` the same on those of its last four layers joined, `tfidf` one on word counts. Beside the paired tests stands a test that ignores which sentence is which.
 
 # %%
 from utils.report import select
@@ -776,9 +785,11 @@ if published:
         ours, theirs = answers(a, 500), answers(b, 500)
         wins, losses = (ours & ~theirs).sum(), (~ours & theirs).sum()
         print(f"{a} {ours.mean():.1%}, {b} {theirs.mean():.1%}: {wins} wins, {losses} losses")
-        print(f"    McNemar p = {mcnemar(ours, theirs):.2g}, ", end="")
-        print(f"randomisation p = {approximate_randomisation(ours, theirs):.2g}, ", end="")
-        print(f"unpaired p = {unpaired(ours, theirs):.2g}")
+        by_swaps = approximate_randomisation(ours, theirs)
+        print(
+            f"    McNemar p = {mcnemar(ours, theirs):.2g}, randomisation p = {by_swaps:.2g}, "
+            f"unpaired p = {unpaired(ours, theirs):.2g}"
+        )
 else:
     skipped("paired tests: no published records of SST-2 yet")
 
@@ -854,7 +865,7 @@ for n_train in sorted({row[1] for row in rows}):
     n_more = sum(over_seeds > over_examples for *_, over_seeds, over_examples in of_this)
     findings.append(f"with {n_train:,} labels, for {n_more} of {len(of_this)} methods")
 if rows:
-    print("Seeds move the result more than test sentences do", "; ".join(findings))
+    print("Seeds move the result more than test sentences do", *findings, sep="\n   ")
     low, high = np.sqrt(4 / stats.chi2.ppf([0.975, 0.025], 4))
     print(f"95 % interval of a standard deviation over five seeds: {low:.1f} to {high:.1f} times s")
 
@@ -895,7 +906,8 @@ if published:
     for name, choice in (("examples", {"resample_seeds": False}), ("both", {})):
         result = hierarchical_bootstrap(table - minus, **choice)
         print(
-            f"full − frozen, over {name:8} {result.value:+.1%}, {result.low:+.1%} to {result.high:+.1%}"
+            f"full − frozen, over {name:8} {result.value:+.2%}, "
+            f"{result.low:+.2%} to {result.high:+.2%}"
         )
 else:
     skipped("difference over seeds: no published records of SST-2 yet")
@@ -1028,8 +1040,8 @@ kinds = {
     "random labels": random.integers(2, size=len(sentences))[of_sentence],
 }
 for name, values in kinds.items():
-    print(f"{name:17} random split {score_of_split(values, at_random):.1%}, ", end="")
-    print(f"grouped split {score_of_split(values, grouped):.1%}")
+    drawn, whole = (score_of_split(values, split) for split in (at_random, grouped))
+    print(f"{name:17} random split {drawn:.1%}, grouped split {whole:.1%}")
 
 # %% [markdown]
 # On the random split the model looks up the sentence that it has seen. Even of labels that mean nothing
@@ -1049,7 +1061,8 @@ for name, in_test in (("random", at_random), ("grouped", grouped)):
     tested = [runs_of_words(phrases[i]) for i in np.flatnonzero(in_test)]
     overlap = np.mean([bool(runs & known) for runs in tested if runs])
     print(
-        f"{name:8} split: {overlap:.1%} of the test phrases with five words share them with a training phrase"
+        f"{name:8} split: {overlap:.1%} of the test phrases of at least five words share five in a "
+        "row with a training phrase"
     )
 
 # %% [markdown]
@@ -1063,8 +1076,9 @@ for name, in_test in (("random", at_random), ("grouped", grouped)):
 # questions of **SQuAD 2.0** with their paragraphs, and captions of **Flickr30k**. Read the numbers there,
 # too. Of SQuAD it counts 87,599 pairs, which is the size of SQuAD 1.1's *training* split. The questions that
 # are scored are of another split, so that "seen" most likely means practice on data of the same kind. Of
-# Flickr30k it counts 317,695, about ten for each of its 31,783 images: there the test captions are most
-# likely among them. The course keeps such knowledge in one file, and every table prints it:
+# Flickr30k it counts 317,695 pairs, about ten for each of its 31,783 images, which is as many as five captions
+# make with each other: so the captions of all images, those for testing included, are most likely among
+# them. The course keeps such knowledge in one file, and every table prints it:
 
 # %%
 from utils.report.facts import about_model, seen_before
@@ -1190,7 +1204,8 @@ def simulated_power(k, effect):
 for effect in (0.5, 1.0, 2.0):
     k = next(k for k in range(2, 200) if power_over_seeds(k, effect) >= 0.8)
     print(
-        f"δ = {effect} s_d: {k:3} seeds, power {power_over_seeds(k, effect):.0%}, simulated {simulated_power(k, effect):.0%}"
+        f"δ = {effect} s_d: {k:3} seeds, power {power_over_seeds(k, effect):.0%}, "
+        f"simulated {simulated_power(k, effect):.0%}"
     )
 
 # %% [markdown]
@@ -1205,7 +1220,8 @@ if published:
         effect = abs(gaps.mean()) / gaps.std(ddof=1)
         k = next((k for k in range(2, 500) if power_over_seeds(k, effect) >= 0.8), None)
         print(
-            f"{a} − {b}, {n_train} labels: {gaps.mean():+.1%} ± {gaps.std(ddof=1):.1%}, seeds needed: {k or 'over 500'}"
+            f"{a} − {b}, {n_train} labels: {gaps.mean():+.1%} ± {gaps.std(ddof=1):.1%}, "
+            f"seeds needed: {k or 'over 500'}"
         )
 else:
     skipped("seeds needed: no published records of SST-2 yet")
@@ -1229,6 +1245,9 @@ else:
 
 # %% [markdown]
 # ## 12 · Exercises
+#
+# Replace `...` and run the cell. The check tells you what is likely wrong. Three hints and our solution
+# are folded below each task; `lesson.hint("16.1", 1)` and `lesson.solution("16.1")` show them, too.
 
 # %%
 show_exercise("16.1")
