@@ -12,10 +12,13 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, told apart by those who see fewer colours; the kind is written out besides."""
 
 
-def show_entities(sentences: Sequence[tuple[Sequence[str], Iterable[Marked]]]) -> None:
+def show_entities(
+    sentences: Sequence[tuple[Sequence[str], Iterable[Marked]]], kinds: Sequence[str] | None = None
+) -> None:
     """Display sentences, each with its words and its entities, in a line of its own.
 
-    Where HTML does not run, entities stand in brackets with their kind.
+    With `kinds`, all that there are, each has the same colour wherever they are given. Where HTML
+    does not run, entities stand in brackets with their kind.
     """
     plain = "\n".join(entities_text(*sentence) for sentence in sentences)
     if shell() is None:
@@ -23,7 +26,7 @@ def show_entities(sentences: Sequence[tuple[Sequence[str], Iterable[Marked]]]) -
         return
     from IPython.display import display
 
-    kinds = sorted({kind for _, marked in sentences for kind, _, _ in marked})
+    kinds = kinds or sorted({kind for _, marked in sentences for kind, _, _ in marked})
     rows = "".join(f"<p>{entities_html(*sentence, kinds)}</p>" for sentence in sentences)
     display({"text/html": f"<div>{rows}</div>", "text/plain": plain}, raw=True)
 

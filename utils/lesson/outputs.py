@@ -8,6 +8,7 @@ nothing renders it, the plain text is printed.
 import html
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.errors import CourseError
@@ -61,8 +62,9 @@ def show(markdown: str, plain: str, **more: Any) -> None:
 
 
 def folded(summary: str, body: str) -> str:
-    """Markdown of a fold that opens on a click; needs no kernel."""
-    # Without the blank lines the body would be taken for HTML.
+    """Markdown of a fold that opens on a click; needs no kernel. `summary` may hold `code`."""
+    # Markdown is not rendered in a summary; without the blank lines, nor would it be in the body.
+    summary = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(summary, quote=False))
     return f"<details>\n<summary>{summary}</summary>\n\n{body.strip()}\n\n</details>\n"
 
 

@@ -417,12 +417,14 @@ def _held_out_notes(chosen: Comparable) -> list[str]:
         return []
     if len(sizes) == 1:
         (n_held_out,) = sizes
-        return [f"{_ALSO_LABELLED}: {formatting.count(n_held_out)} of the validation split."]
+        rows = f"{formatting.count(n_held_out)} validation rows"
+        return [f"{_ALSO_LABELLED}: {rows}, none of them among the test examples."]
     parts = [
         f"{formatting.count(held_out)} with {', '.join(map(size_label, labels))} labels"
         for held_out, labels in sizes.items()
     ]
-    return [f"{_ALSO_LABELLED}, of the validation split: {'; '.join(parts)}."]
+    rows = "validation rows that are not among the test examples"
+    return [f"{_ALSO_LABELLED}, {rows}: {'; '.join(parts)}."]
 
 
 _ALSO_LABELLED = (
