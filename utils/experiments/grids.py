@@ -690,13 +690,13 @@ _WRITES = "warm-start"
 
 _SHAPES: dict[str, Hyper] = {
     "smoke": {"d_model": 64, "n_layers": 2, "vocab_size": 600, "n_beams": 2, "batch_size": 32},
-    "quick": {"d_model": 128, "n_layers": 2, "vocab_size": 2000, "dropout": 0.1, "batch_size": 32},
+    "quick": {"d_model": 128, "n_layers": 2, "vocab_size": 2000, "dropout": 0.1, "batch_size": 24},
     "full": {},
 }
 
 _TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, int, int]] = {
     "smoke": ((200,), 20, 20, 20, 10),
-    "quick": ((500,), 100, 100, 550, 140),
+    "quick": ((500,), 100, 100, 520, 120),
     "full": ((2000, None), 500, None, 1200, 1200),
 }
 """Training pairs, limits of the validation and the reported split, and updates with few pairs, of
