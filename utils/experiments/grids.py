@@ -696,7 +696,7 @@ _SHAPES: dict[str, Hyper] = {
 
 _TRANSLATIONS: dict[Profile, tuple[tuple[int | None, ...], int, int | None, int, int]] = {
     "smoke": ((200,), 20, 20, 20, 10),
-    "quick": ((500,), 100, 100, 520, 120),
+    "quick": ((500,), 100, 100, 500, 100),
     "full": ((2000, None), 500, None, 1200, 1200),
 }
 """Training pairs, limits of the validation and the reported split, and updates with few pairs, of
