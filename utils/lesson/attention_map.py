@@ -34,7 +34,7 @@ def attention_figure(
     columns = 2 if len(tokens) > 14 and len(weights) <= 4 else 4  # room for the names of tokens
     rows = -(-len(weights) // columns)
     with matplotlib.rc_context({**theme(), "axes.grid": False}):
-        size = (9.6, (9.6 / columns + 0.1) * rows + 0.7)
+        size = (9.6, (2.5 if columns == 4 else 4.2) * rows + 0.7)
         figure = Figure(figsize=size, dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for head, (ax, table) in enumerate(zip(axes.flat, weights, strict=False)):
