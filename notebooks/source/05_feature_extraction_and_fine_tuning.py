@@ -598,14 +598,14 @@ COLUMNS = {
     "all sentences, test": (None, "f1"),
     "all sentences, dev": (None, "f1@validation"),
 }
-print(f"{'F1':34}" + "".join(f"{column:>23}" for column in COLUMNS))
+print(f"{'F1':38}" + "".join(f"{column:>23}" for column in COLUMNS))
 for method in ROWS:
     cells = []
     for n, metric in COLUMNS.values():
         ours = select(published, method=method, dataset=CONLL, n_train=n, split="test")
         scores = [record.metrics[metric] for record in ours]
         cells.append(f"{100 * mean_and_sd(scores)[0]:.1f} ({len(scores)})" if scores else "–")
-    print(f"{METHODS[method].title:34}" + "".join(f"{cell:>23}" for cell in cells))
+    print(f"{METHODS[method].title:38}" + "".join(f"{cell:>23}" for cell in cells))
 print("In brackets: seeds. A dash: no published records yet.")
 
 # %% [markdown]
