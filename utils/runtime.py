@@ -171,8 +171,8 @@ def precision() -> Precision:
 def compiles() -> bool:
     """Whether models are compiled before they are trained: where `COURSE_COMPILE` is 1.
 
-    It pays for long trainings on a GPU. On a CPU, compiling took 40 s and made the updates of
-    MiniLM 1.04 times as fast (one thread).
+    It is for long trainings on a GPU, where its gain has not been measured yet. On a CPU, compiling
+    took 40 s and made the updates of MiniLM 1.04 times as fast (one thread).
 
     Raises:
         CourseError: if `COURSE_COMPILE` is neither 1 nor 0.
