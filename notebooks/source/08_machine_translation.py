@@ -522,11 +522,14 @@ for layer in range(len(all_weights)):
 # ## 10 · The worst translations
 
 # %%
+import textwrap
+
 stored = np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz")["predictions"]
 each = record.fractions("sentence_chrf")[:, 0]
 for i in np.argsort(each)[:5] if MAY_SHOW else []:
-    print(f"chrF {each[i]:.2f}  {test.sources[i]}")
-    print(f"     reference  {test.targets[i]}\n     written    {stored[i]}")
+    texts = {f"chrF {each[i]:.2f}": test.sources[i], "reference": test.targets[i]}
+    for label, text in {**texts, "written": stored[i]}.items():
+        print(textwrap.fill(f"{label:>10}  {text}", 96, subsequent_indent=" " * 12))
 
 # %% [markdown]
 # Sort your own mistakes before you change anything: wrong *word*, wrong *ending*, wrong *order*, something
