@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+from importlib import metadata
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from utils import runtime
 
@@ -46,6 +48,14 @@ def test_conda_gets_the_same_pins():
 @pytest.mark.parametrize("requirement", declared(), ids=lambda r: r.name)
 def test_the_lock_lies_within_the_declared_ranges(requirement):
     assert locked()[requirement.name] in requirement.specifier
+
+
+def test_every_pin_can_be_installed_on_the_oldest_python_that_is_promised():
+    # Debian 12 has Python 3.11.2; releases that ask for 3.11.5 cannot be installed there.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    asked = {name: metadata.metadata(name).get("Requires-Python") or "" for name in locked()}
+    assert [name for name, versions in asked.items() if oldest not in SpecifierSet(versions)] == []
 
 
 def test_no_address_of_a_registry_is_committed():
