@@ -532,20 +532,23 @@ show_transfer(records)
 # %% [markdown]
 # ## 8 · Recorded: all of CoNLL-2003 and WNUT-17
 #
-# MiniLM fine-tuned on all training sentences, the learning rate chosen on the development split. The
-# model reads lower-cased text, which costs it capital letters, a strong sign of a name in news. The
-# development score is higher than the test score for two reasons. The same split chose learning rate and
-# epoch, which flatters it a little. And the test split is harder: that of CoNLL-2003 is from December
-# 1996, training and development from August, and that of WNUT-17 was collected to have new names. The
-# baseline chooses nothing and falls as well, so that the second reason is real. How far it falls does not say
-# how much of the model's loss is due to it: a list of words suffers in its own way from new names.
+# MiniLM fine-tuned on all training sentences, the learning rate chosen on the development split. For news,
+# also a linear layer on its frozen features, the last four layers joined (lesson 05), with the penalty
+# chosen in the same way; it was trained once, since nothing in it is drawn at random. The model reads
+# lower-cased text, which costs it capital letters, a strong sign of a name in news. The development score
+# is higher than the test score for two reasons. The same split chose learning rate and epoch, which
+# flatters it a little. And the test split is harder: that of CoNLL-2003 is from December 1996, training and
+# development from August, and that of WNUT-17 was collected to have new names. The baseline chooses nothing
+# and falls as well, so that the second reason is real. How far it falls does not say how much of the
+# model's loss is due to it: a list of words suffers in its own way from new names.
 
 # %%
 from utils.report import learning_curve_table, learning_curves, select
 
+ROWS = ["word-lookup", "frozen-last-four", "full"]
 published = [
     each
-    for each in select(published_records(), dataset=[NEWS, SOCIAL], method=["word-lookup", "full"])
+    for each in select(published_records(), dataset=[NEWS, SOCIAL], method=ROWS)
     if each.spec.also
 ]
 published.sort(key=lambda each: (each.spec.dataset, each.spec.method, each.spec.seed))
@@ -558,6 +561,21 @@ else:
     skipped("all of CoNLL-2003 and WNUT-17, and from one to the other: no published records yet")
 
 # %% [markdown]
+# How much does fine-tuning on news gain over the frozen features, on news and on social media?
+
+# %%
+on_news = select(published, dataset=NEWS)
+tuned, frozen = (select(on_news, method=method) for method in ("full", "frozen-last-four"))
+for name, kind in ((NEWS, "news"), (SOCIAL, "social media")) if tuned and frozen else ():
+    means = [
+        mean_and_sd([each.metrics[f"f1@{name}"] for each in rows])[0] for rows in (tuned, frozen)
+    ]
+    print(f"tested on {kind:12} {100 * (means[0] - means[1]):+.1f} points of F1")
+
+# %% [markdown]
+# A gain that is large on news and small on social media was largely learned *about news*: its names, its
+# kinds of sentences. Judge a way of adapting on text like that which it will meet.
+#
 # Published elsewhere: BERT-base reaches 92.4 F1 on CoNLL's test split and 96.4 on its development
 # split, BERT-large 92.8 and 96.6 (Devlin et al., 2019, table 7; cased, with the document as context).
 # Lesson 05 has the other rows of that table, from frozen features, beside ours.
