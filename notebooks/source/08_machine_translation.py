@@ -527,8 +527,8 @@ import textwrap
 stored = np.load(runtime.runs_dir() / "predictions" / f"{record.key}.npz")["predictions"]
 each = record.fractions("sentence_chrf")[:, 0]
 for i in np.argsort(each)[:5] if MAY_SHOW else []:
-    texts = {f"chrF {each[i]:.2f}": test.sources[i], "reference": test.targets[i]}
-    for label, text in {**texts, "written": stored[i]}.items():
+    labels = f"chrF {each[i]:.2f}", "reference", "written"
+    for label, text in zip(labels, (test.sources[i], test.targets[i], stored[i]), strict=True):
         print(textwrap.fill(f"{label:>10}  {text}", 96, subsequent_indent=" " * 12))
 
 # %% [markdown]

@@ -676,10 +676,11 @@ else:
 
 # %% [markdown]
 # Where the best rate of a method is the largest that was tried, a larger one may be better still. That of
-# fine-tuning was taken over to 16,000 questions, one pass in batches of 32, without dropout. 16,000 questions are less than a fifth
-# of the 87,599 of the training split: a pass over all of them takes hours on two cores. Where a goal is missed,
-# more questions and a larger rate are the first things to try, then smaller batches, that is, more updates at
-# the same cost. Learning to withstand a distractor is another matter: no training paragraph has one.
+# fine-tuning was taken over to 16,000 questions, one pass in batches of 32, without dropout. 16,000
+# questions are less than a fifth of the 87,599 of the training split: a pass over all of them takes hours
+# on two cores. Where a goal is missed, more questions and a larger rate are the first things to try, then
+# smaller batches, that is, more updates at the same cost. Learning to withstand a distractor is another
+# matter: no training paragraph has one.
 
 # %%
 lesson.claim(

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from utils import runtime
 
 ROOT = runtime.project_root()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def locked() -> dict[str, str]:
@@ -21,10 +22,9 @@ def locked() -> dict[str, str]:
 
 def declared() -> list[Requirement]:
     """What every environment has. The extra `ray` is for those who have a cluster."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [
         Requirement(text)
-        for text in project["dependencies"] + project["optional-dependencies"]["dev"]
+        for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
     ]
 
 
@@ -52,8 +52,7 @@ def test_the_lock_lies_within_the_declared_ranges(requirement):
 
 def test_every_pin_can_be_installed_on_the_oldest_python_that_is_promised():
     # Debian 12 has Python 3.11.2; releases that ask for 3.11.5 cannot be installed there.
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     asked = {name: metadata.metadata(name).get("Requires-Python") or "" for name in locked()}
     assert [name for name, versions in asked.items() if oldest not in SpecifierSet(versions)] == []
 
